@@ -1,0 +1,19 @@
+"""kldanneal: watch the KL term of a text VAE vanish, and anneal its weight to bring it back.
+
+For a training loop of your own, three lines:
+
+    criterion, annealer = VAELoss(), Annealer(total_steps=10_000, cyclical=True, ratio=0.5)
+    bce, kld = criterion(x, x0, mu, logvar);  loss = bce + annealer(kld)
+    annealer.step()                                                          # after each optimizer.step()
+
+Modules, in reading order:
+    loss        VAELoss, gaussian_kl: the two terms of the negative ELBO, in nats per example
+    annealing   Annealer: the weight of the KL term, a pure function of the step and a counter
+    lab         what the notebooks train, measure and draw; needs the extra: pip install "kldanneal[notebooks]"
+"""
+
+from kldanneal.annealing import Annealer
+from kldanneal.loss import VAELoss, gaussian_kl
+
+__all__ = ["VAELoss", "Annealer", "gaussian_kl"]
+__version__ = "0.1.0"

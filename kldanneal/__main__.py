@@ -1,0 +1,16 @@
+"""``python -m kldanneal``, and the command ``kldanneal``."""
+
+import sys
+
+
+def main() -> int:
+    try:
+        from kldanneal.lab.cli import main
+    except ModuleNotFoundError as error:  # kldanneal.lab says which extra to install
+        print(f"kldanneal: error: {error}", file=sys.stderr)
+        return 2
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

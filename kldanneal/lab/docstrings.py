@@ -1,0 +1,99 @@
+"""Real English without a download: the summary lines of the docstrings that every installation with torch carries.
+
+The standard library, torch and what comes with torch (NumPy, SymPy, NetworkX) hold tens of thousands of sentences such
+as "Clear the cache, setting it to its initial state." This module reads the source files (nothing is imported), keeps
+the plain sentences, and caches them. The content depends on the versions installed, so a corpus prints a digest of it.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import sysconfig
+import tempfile
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from platformdirs import user_cache_path
+from tqdm.auto import tqdm
+
+PACKAGES = ("torch", "numpy", "sympy", "networkx")  # torch, and what it brings along
+SKIPPED_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "testing", "__pycache__"}
+SENTENCE = re.compile(r"[A-Z][a-z]*(?:,? [A-Za-z][a-z'-]*)+\.?")  # words and commas: no code
+FORMAT = 1  # raise it when the rules above change: old caches are then left alone
+
+
+def sources() -> dict[str, str]:
+    """The packages that are read and their versions: what the content of the corpus depends on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def docstring_sentences() -> list[str]:
+    """The distinct summary sentences of all docstrings, in a fixed order; read once, then from the cache."""
+    key = hashlib.sha256(repr((FORMAT, sorted(sources().items()))).encode()).hexdigest()[:16]
+    cache = user_cache_path("kldanneal") / f"docstrings-{key}.txt"
+    if cache.is_file():
+        return cache.read_text(encoding="utf-8").splitlines()
+    sentences = list(dict.fromkeys(_read_all()))  # distinct, first come first
+    try:
+        _write_atomically(cache, "\n".join(sentences) + "\n")
+    except OSError as error:
+        warnings.warn(f"The docstring sentences could not be cached and will be read again: {error}", stacklevel=2)
+    return sentences
+
+
+def summary_sentence(docstring: str) -> str | None:
+    """The first sentence of a docstring, if it is plain English."""
+    paragraph = " ".join(docstring.strip().split("\n\n", 1)[0].split()).replace("`", "")
+    sentence = re.split(r"(?<=\.)\s", paragraph, maxsplit=1)[0]
+    return sentence.rstrip(".") + "." if SENTENCE.fullmatch(sentence) else None
+
+
+def _read_all() -> Iterator[str]:
+    files = [file for root in _roots() for file in _python_files(root)]
+    for file in tqdm(files, desc="reading docstrings", unit="file", leave=False, disable=None):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # other people's invalid escape sequences
+                tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError, OSError):  # a template, or a file for another version of Python
+            continue
+        yield from _summaries(tree)
+
+
+def _summaries(node: ast.AST) -> Iterator[str]:
+    for child in [node, *(n for n in ast.walk(node) if isinstance(n, (ast.ClassDef, ast.FunctionDef)))]:
+        docstring = ast.get_docstring(child)
+        if docstring and (sentence := summary_sentence(docstring)):
+            yield sentence
+
+
+def _roots() -> Iterator[Path]:
+    yield Path(sysconfig.get_path("stdlib"))
+    for package in PACKAGES:
+        spec = importlib.util.find_spec(package)
+        if spec and spec.origin:
+            yield Path(spec.origin).parent
+
+
+def _python_files(root: Path) -> Iterator[Path]:
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = sorted(set(subfolders) - SKIPPED_FOLDERS)
+        yield from (Path(folder, file) for file in sorted(files) if file.endswith(".py"))
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+        file.write(text)
+    os.replace(file.name, path)

@@ -1,0 +1,323 @@
+"""One training run of the LSTM VAE: a loop that can be stopped at any moment and goes on bit for bit.
+
+    run = Run(corpus, Annealer(total_steps=1000), Settings(steps=2000), seed=0)
+    run.fit()
+    run.history()["kl"]          # one value per update
+
+Every random draw comes from the run's own generators, seeded by ``seed`` alone. So runs with one seed share their
+initial weights, batches and noise whatever their schedule, and a run is the same whatever else runs beside it.
+"""
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kldanneal import Annealer, VAELoss
+from kldanneal.lab.corpora import Corpus
+from kldanneal.lab.model import LSTMVAE
+
+LR_SCHEDULES = ("constant", "cosine-restarts")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is trained with; runs that are compared differ in nothing but schedule and seed.
+
+    Args:
+        steps (int): optimizer updates. Default: 4000.
+        batch_size (int): sentences an update. Default: 32.
+        lr (float): Adam's learning rate. Default: 3e-3.
+        lr_schedule (str): ``'constant'``, or ``'cosine-restarts'``: from lr down to 0 in a cosine, ``lr_cycles`` times
+            (Fu et al.'s published code does this in its cyclical runs). Default: ``'constant'``.
+        lr_cycles (int): restarts of the learning rate, with ``'cosine-restarts'``. Default: 4.
+        clip (float): the largest norm of the gradient. Default: 5.0.
+        embedding, hidden, latent, pooling, word_dropout, dropout: see :class:`~kldanneal.lab.model.LSTMVAE`.
+    """
+
+    steps: int = 4000
+    batch_size: int = 32
+    lr: float = 3e-3
+    lr_schedule: str = "constant"
+    lr_cycles: int = 4
+    clip: float = 5.0
+    embedding: int = 64
+    hidden: int = 128
+    latent: int = 16
+    pooling: str = "max"
+    word_dropout: float = 0.0
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "lr_cycles", "embedding", "hidden", "latent"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"Expected {name} to be an integer, but got {value!r}")
+            if not 1 <= value <= LARGEST[name]:
+                raise ValueError(f"Expected {name} to be from 1 to {LARGEST[name]:,}, but got {value}")
+        for name in ("lr", "clip"):
+            value = getattr(self, name)
+            if not (0 < value < math.inf):
+                raise ValueError(f"Expected {name} to be a positive finite number, but got {value}")
+        for name in ("word_dropout", "dropout"):
+            value = getattr(self, name)
+            if not (0 <= value < 1):
+                raise ValueError(f"Expected {name} to be in [0, 1), but got {value}")
+        if self.lr_schedule not in LR_SCHEDULES:
+            choices = ", ".join(map(repr, LR_SCHEDULES))
+            raise ValueError(f"Expected lr_schedule to be one of {choices}, but got {self.lr_schedule!r}")
+
+    def model_options(self) -> dict[str, Any]:
+        names = ("embedding", "hidden", "latent", "pooling", "word_dropout", "dropout")
+        return {name: getattr(self, name) for name in names}
+
+
+#: Beyond these a number is a slip of the keyboard, and would end in an out-of-memory kill without a word.
+LARGEST = {
+    "steps": 10**9,
+    "batch_size": 10**5,
+    "lr_cycles": 10**9,
+    "embedding": 10**4,
+    "hidden": 10**4,
+    "latent": 10**4,
+}
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """``'auto'`` is CUDA where there is one, else the CPU; or any name that torch knows."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        picked = torch.device(device)
+        torch.empty(0, device=picked)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"Expected device to be 'auto', 'cpu' or 'cuda', but got {device!r}: {reason}") from None
+    return picked
+
+
+class Run:
+    """A model, its schedule, and everything else that training needs in order to go on.
+
+    Args:
+        corpus (Corpus): what is learnt; only ``corpus.train`` is used.
+        annealer (Annealer): the schedule of the KL weight; this run steps it, once per update.
+        settings (Settings): the rest. Default: ``Settings()``.
+        seed (int): decides every random draw. Default: 0.
+        name (str): what messages call the run. Default: ``'run'``.
+        device (str): ``'auto'``, ``'cpu'``, ``'cuda'``. Default: ``'auto'``.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        annealer: Annealer,
+        settings: Settings | None = None,
+        *,
+        seed: int = 0,
+        name: str = "run",
+        device: str = "auto",
+    ) -> None:
+        self.corpus, self.annealer, self.seed, self.name = corpus, annealer, seed, name
+        self.settings = settings = settings or Settings()
+        self.device = pick_device(device)
+        self.order = torch.Generator().manual_seed(seed)  # initial weights, then the order of the batches
+        self.noise = torch.Generator(self.device).manual_seed(seed)  # z, word dropout, dropout
+        self.model = LSTMVAE(len(corpus.vocab), **settings.model_options(), generator=self.order).to(self.device)
+        self.criterion = VAELoss("cross_entropy")
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.lr, fused=True)
+        cycle = math.ceil(settings.steps / settings.lr_cycles) if settings.lr_schedule == "cosine-restarts" else 0
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: (1 + math.cos(math.pi * (step % cycle) / cycle)) / 2 if cycle else 1.0
+        )
+        self.step = 0
+        self.seconds = 0.0  # spent in training, over all sessions
+        self.sentences = 0  # seen so far
+        self._rows: list[tuple[float, float, float]] = []  # kl_weight, reconstruction, kl
+        self._epoch_start = self.order.get_state()
+        self._batches = self._new_epoch()
+
+    def update(self) -> None:
+        """One update: forward, loss, annealed KL, backward, clip, optimizer, schedules."""
+        x = self._next_batch()
+        weight = self.annealer.weight
+        self.optimizer.zero_grad()
+        logits, targets, mu, logvar = self.model(x, self.noise)
+        bce, kld = self.criterion(logits, targets, mu, logvar)
+        loss = bce + self.annealer(kld)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        reconstruction, kl, norm = torch.stack([bce, kld, norm]).tolist()
+        self._stop_unless_finite(weight, reconstruction, kl, norm)
+        self.optimizer.step()
+        self.lr_scheduler.step()
+        self.annealer.step()
+        self.step += 1
+        self.sentences += len(x)
+        self._rows.append((weight, reconstruction, kl))
+
+    def fit(
+        self,
+        checkpoint: str | Path | None = None,
+        *,
+        every_updates: int = 200,
+        every_seconds: float = 5.0,
+        stop: threading.Event | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> "Run":
+        """Trains up to ``settings.steps``, or until ``stop`` is set.
+
+        Args:
+            checkpoint (path, optional): where the run is saved, every ``every_updates`` updates or ``every_seconds``
+                seconds, whichever comes first, and at the end, whatever ended it. Default: nowhere.
+            stop (threading.Event, optional): looked at before every update.
+            progress (callable, optional): called with 1 after every update, as tqdm's ``update``.
+        """
+        self.model.train()
+        saved_step, saved_at = self.step, time.monotonic()
+        with one_thread():
+            try:
+                while self.step < self.settings.steps and not (stop and stop.is_set()):
+                    started = time.perf_counter()
+                    self.update()
+                    self.seconds += time.perf_counter() - started
+                    if progress:
+                        progress(1)
+                    due = self.step - saved_step >= every_updates or time.monotonic() - saved_at >= every_seconds
+                    if checkpoint and due:
+                        self.save(checkpoint)
+                        saved_step, saved_at = self.step, time.monotonic()
+            except FloatingPointError:
+                raise  # what is on disk is the last good state
+            else:
+                if checkpoint:
+                    self.save(checkpoint)
+        return self
+
+    def history(self) -> dict[str, list[float]]:
+        """``step``, ``kl_weight``, ``reconstruction`` and ``kl`` of every update, in nats per sentence of its batch."""
+        columns = zip(*self._rows, strict=True) if self._rows else ((), (), ())
+        named = dict(zip(("kl_weight", "reconstruction", "kl"), map(list, columns), strict=True))
+        return {"step": list(range(len(self._rows))), **named}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "identity": self._identity(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "lr_scheduler": {"last_epoch": self.lr_scheduler.last_epoch},
+            "annealer": self.annealer.state_dict(),
+            "noise": self.noise.get_state(),
+            "epoch_start": self._epoch_start,
+            "epoch_batch": self._epoch_batch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "sentences": self.sentences,
+            "history": torch.tensor(self._rows, dtype=torch.float64).reshape(-1, 3),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        own, other = self._identity(), state["identity"]
+        differ = [f"{name} is {own[name]!r} here and {other.get(name)!r} there" for name in own if own[name] != other.get(name)]
+        if differ:
+            raise ValueError(f"Expected the state of the same run, but {'; '.join(differ)}")
+        self.annealer.load_state_dict(state["annealer"])
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.lr_scheduler.load_state_dict({**self.lr_scheduler.state_dict(), **state["lr_scheduler"]})
+        self.noise.set_state(state["noise"])
+        self.order.set_state(state["epoch_start"])
+        self._epoch_start = state["epoch_start"]
+        self._batches = self._new_epoch(skip=state["epoch_batch"])
+        self.step, self.seconds, self.sentences = state["step"], state["seconds"], state["sentences"]
+        self._rows = [tuple(row) for row in state["history"].tolist()]
+
+    def save(self, path: str | Path) -> None:
+        """Writes the run to a file, atomically: a crash leaves the old file or the new one, never half of one."""
+        path = Path(path)
+        partial = path.with_name(path.name + ".partial")
+        try:
+            with partial.open("wb") as file:
+                torch.save(self.state_dict(), file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except RuntimeError as error:  # how torch reports a full disk
+            raise OSError(f"The checkpoint {path} could not be written: {error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def load(self, path: str | Path) -> "Run":
+        """Goes on from a saved run of the same corpus, schedule, settings and seed."""
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            self.load_state_dict(state)
+        except FileNotFoundError:
+            raise
+        except ValueError as error:
+            raise ValueError(f"The checkpoint {path} is of another run. {error}") from None
+        except Exception as error:  # truncated, or no checkpoint at all: torch raises many kinds
+            reason = str(error).split("\n", 1)[0][:200]
+            raise ValueError(f"The checkpoint {path} cannot be read, it may be truncated: {reason}") from None
+        return self
+
+    def _identity(self) -> dict[str, Any]:
+        return {"corpus": f"{self.corpus.name} {self.corpus.digest}", "seed": self.seed, **asdict(self.settings)}
+
+    def _new_epoch(self, skip: int = 0) -> Iterator[Tensor]:
+        batches = self.corpus.train.buckets(self.settings.batch_size, self.order)
+        self._epoch_batch = skip
+        return iter(batches[skip:])
+
+    def _next_batch(self) -> Tensor:
+        indices = next(self._batches, None)
+        if indices is None:
+            self._epoch_start = self.order.get_state()
+            self._batches = self._new_epoch()
+            indices = next(self._batches)
+        self._epoch_batch += 1
+        return self.corpus.train.batch(indices).to(self.device)
+
+    def _stop_unless_finite(self, weight: float, reconstruction: float, kl: float, norm: float) -> None:
+        if all(map(math.isfinite, (reconstruction, kl, norm))):
+            return
+        raise FloatingPointError(
+            f"The loss is not finite at step {self.step} of {self.name} (seed {self.seed}), KL weight {weight:.3g}: "
+            f"reconstruction {reconstruction:.4g}, kl {kl:.4g}, gradient norm {norm:.4g}. Likely causes: a learning "
+            f"rate that is too high (lr={self.settings.lr:g}; try a tenth), too loose a gradient clip "
+            f"(clip={self.settings.clip:g}), or a logvar that exploded while the KL weight was near 0"
+        )
+
+
+_threads_lock = threading.Lock()
+_threads_inside = 0
+_threads_before = 1
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One intra-op thread: sums are then made in one order, and runs side by side have a core each.
+
+    Several runs may be inside at once; the last one to leave restores the setting that the first one found.
+    """
+    global _threads_inside, _threads_before
+    with _threads_lock:
+        if _threads_inside == 0:
+            _threads_before = torch.get_num_threads()
+        _threads_inside += 1
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _threads_lock:
+            _threads_inside -= 1
+            if _threads_inside == 0:
+                torch.set_num_threads(_threads_before)

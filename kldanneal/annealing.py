@@ -144,7 +144,8 @@ class Annealer:
             return self.baseline
         if p == 1:
             return 1.0
-        rise = SHAPES.get(self.shape, self.shape)(p)
+        shape = SHAPES[self.shape] if isinstance(self.shape, str) else self.shape
+        rise = shape(p)
         if not 0 <= rise <= 1:
             raise ValueError(f"Expected shape to stay in [0, 1], but got shape({p}) = {rise!r}")
         return min(1.0, self.baseline + (1 - self.baseline) * float(rise))
@@ -169,7 +170,7 @@ class Annealer:
         ``current_step`` and ``cyclical``, which training moves, are taken over; the other settings must agree.
 
         Raises:
-            ValueError: settings that differ, or a state that is not an Annealer's; it names them. Nothing has changed.
+            ValueError, TypeError: settings that differ, or a state that is not an Annealer's. Nothing has changed then.
         """
         own = self.state_dict()
         if not isinstance(state_dict, dict) or state_dict.keys() != own.keys():
@@ -230,4 +231,6 @@ def _shape(shape: Any) -> str | Callable[[float], float]:
 
 
 def _name(shape: str | Callable[[float], float]) -> str:
-    return shape if isinstance(shape, str) else f"{shape.__module__}.{getattr(shape, '__qualname__', repr(shape))}"
+    if isinstance(shape, str):
+        return shape
+    return f"{shape.__module__}.{getattr(shape, '__qualname__', type(shape).__qualname__)}"

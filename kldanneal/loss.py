@@ -120,7 +120,7 @@ class VAELoss(torch.nn.Module):
             total = F.cross_entropy(
                 x.reshape(-1, x.shape[-1]), x0.reshape(-1).long(), ignore_index=self.ignore_index, reduction="sum"
             )
-            elements = (x0 != self.ignore_index).sum()
+            elements = (x0.long() != self.ignore_index).sum()
         else:
             terms = {
                 "bce": F.binary_cross_entropy,
@@ -162,6 +162,7 @@ class VAELoss(torch.nn.Module):
             )
         if x0.is_floating_point() or x0.is_complex() or x0.dtype == torch.bool:
             raise TypeError(f"Expected x0 to hold integer class indices, but got {x0.dtype}")
+        x0 = x0.long()  # in uint8, -100 would be 156
         counted = x0[x0 != self.ignore_index]
         if counted.numel() == 0:
             raise ValueError(

@@ -138,7 +138,7 @@ def _claim(out: Path, config: dict[str, Any], digest: str, resume: bool) -> None
         "corpus_digest": digest,
         "versions": {"kldanneal": kldanneal.__version__, "python": sys.version.split()[0], "torch": torch.__version__,
                      "torchtext": torchtext.__version__},
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }  # fmt: skip
     write_atomically(out / "config.json", (json.dumps(about, indent=2) + "\n").encode())
 

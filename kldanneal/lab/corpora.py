@@ -27,8 +27,8 @@ UNK, PAD, BOS, EOS = range(4)
 
 CORPORA = ("toy", "docstrings", "ptb")
 #: Sentences with more words than this are left out, unless ``max_length`` says otherwise.
-MAX_LENGTH = {"docstrings": 12, "ptb": 40, "file": 25}
-VOCAB_SIZE = {"docstrings": 2500, "ptb": 10_000, "file": 4000}
+MAX_LENGTH = {"docstrings": 10, "ptb": 40, "file": 25}
+VOCAB_SIZE = {"docstrings": 1500, "ptb": 10_000, "file": 4000}
 SMALLEST = 100  # sentences; fewer cannot be split into something to learn from and something to measure on
 LONGEST_LINE = 10_000  # words; a longer line means that the file does not hold one sentence a line
 
@@ -145,10 +145,10 @@ def load_corpus(
     Args:
         name (str): ``'toy'``, ``'docstrings'``, ``'ptb'``, or the path of a text file with one sentence a line.
             Default: ``'docstrings'``.
-        max_length (int, optional): the most words a sentence may have. Default: 12 for docstrings, 40 for ptb, 25 for
+        max_length (int, optional): the most words a sentence may have. Default: 10 for docstrings, 40 for ptb, 25 for
             a file; the toy language takes every sentence.
         vocab_size (int, optional): how many words are kept, the most frequent ones; the others become <unk>.
-            Default: 2,500 for docstrings, 10,000 for ptb, 4,000 for a file; the toy language keeps all of them.
+            Default: 1,500 for docstrings, 10,000 for ptb, 4,000 for a file; the toy language keeps all of them.
         root (path, optional): for ptb, a folder that holds ptb.train.txt, ptb.valid.txt and ptb.test.txt.
 
     Raises:
@@ -172,7 +172,7 @@ def load_corpus(
 
 
 def _toy() -> Corpus:
-    drawn = [toy.sample(n, seed) for seed, n in enumerate((8000, 1000, 1000))]
+    drawn = [toy.sample(n, seed) for seed, n in enumerate((20_000, 1000, 1000))]
     splits, labels = [sentences for sentences, _ in drawn], [choices for _, choices in drawn]
     source = "a grammar of 720,000 equally likely sentences (kldanneal.lab.toy)"
     return _index("toy", splits, None, source, labels=labels, choices=tuple(toy.CHOICES), entropy=toy.ENTROPY)

@@ -25,8 +25,8 @@ class LSTMVAE(nn.Module):
     Args:
         vocab_size (int): V, the special tokens included.
         embedding (int): E, the size of a word vector. Default: 64.
-        hidden (int): H, the size of both LSTMs' states. Default: 128.
-        latent (int): L, the dimensions of z. Default: 16.
+        hidden (int): H, the size of both LSTMs' states. Default: 64.
+        latent (int): L, the dimensions of z. Default: 8.
         pooling (str): how the encoder's states become one vector: ``'max'`` over time (Long et al. 2019), or
             ``'last'``, the state after the last token. Default: ``'max'``.
         word_dropout (float): the share of the decoder's input words that become <unk> in training. Default: 0.0.
@@ -44,8 +44,8 @@ class LSTMVAE(nn.Module):
         vocab_size: int,
         *,
         embedding: int = 64,
-        hidden: int = 128,
-        latent: int = 16,
+        hidden: int = 64,
+        latent: int = 8,
         pooling: str = "max",
         word_dropout: float = 0.0,
         dropout: float = 0.0,

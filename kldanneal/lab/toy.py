@@ -56,8 +56,7 @@ def sentence(choices: list[int]) -> str:
     noun = f"the {ADJECTIVES[adjective]} {subjects[subject]}{'s' if plural else ''}"
     action = f"{_verb(verbs[verb], tense_name, plural, negated)} the {objects[object_]}"
     when, where = TENSES[tense_name][time], f"in the {places[place]}"
-    words = [when, noun, action, where] if order == 1 else [noun, action, where, when]
-    return " ".join(words)
+    return " ".join([noun, action, when, where] if order == 1 else [noun, action, where, when])
 
 
 def sample(n: int, seed: int) -> tuple[list[str], Tensor]:

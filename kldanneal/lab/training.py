@@ -35,7 +35,7 @@ class Settings:
     Args:
         steps (int): optimizer updates. Default: 4000.
         batch_size (int): sentences an update. Default: 32.
-        lr (float): Adam's learning rate. Default: 3e-3.
+        lr (float): Adam's learning rate. Default: 5e-3.
         lr_schedule (str): ``'constant'``, or ``'cosine-restarts'``: from lr down to 0 in a cosine, ``lr_cycles`` times
             (Fu et al.'s published code does this in its cyclical runs). Default: ``'constant'``.
         lr_cycles (int): restarts of the learning rate, with ``'cosine-restarts'``. Default: 4.
@@ -45,13 +45,13 @@ class Settings:
 
     steps: int = 4000
     batch_size: int = 32
-    lr: float = 3e-3
+    lr: float = 5e-3
     lr_schedule: str = "constant"
     lr_cycles: int = 4
     clip: float = 5.0
     embedding: int = 64
-    hidden: int = 128
-    latent: int = 16
+    hidden: int = 64
+    latent: int = 8
     pooling: str = "max"
     word_dropout: float = 0.0
     dropout: float = 0.0

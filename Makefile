@@ -1,0 +1,41 @@
+# Every target is complete on its own from a fresh clone, and quick when there is nothing to do.
+# make lab | make test | make compare          options: PYTHON=python3.12  TORCH=torch  OUT=folder  ARGS="--corpus toy"
+
+PYTHON ?= python3
+# A release whose CPU build is to be had. On Linux, pip's default index may send a CUDA build of several GB instead:
+# set PIP_EXTRA_INDEX_URL to the address that pytorch.org's install page shows for Linux, pip and CPU.
+TORCH ?= torch==2.13.0
+OUT ?= comparison
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help lab test compare clean
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+#: make lab      open the notebooks in JupyterLab
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+#: make test     lint, and run every test
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest $(ARGS)
+
+#: make compare  train four schedules side by side on real text; writes OUT (default: comparison), or goes on with it
+compare: $(READY)
+	$(BIN)/kldanneal compare --out $(OUT) $(if $(wildcard $(OUT)/config.json),--resume) $(ARGS)
+
+#: make clean    remove the virtual environment
+clean:
+	rm -rf .venv
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@

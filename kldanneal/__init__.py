@@ -15,5 +15,5 @@ Modules, in reading order:
 from kldanneal.annealing import Annealer
 from kldanneal.loss import VAELoss, gaussian_kl
 
-__all__ = ["VAELoss", "Annealer", "gaussian_kl"]
+__all__ = ["Annealer", "VAELoss", "gaussian_kl"]
 __version__ = "0.1.0"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
-__all__ = ["Annealer", "SHAPES"]
+__all__ = ["SHAPES", "Annealer"]
 
 STEEPNESS = 12  # of the logistic curve: before it is rescaled it runs from sigmoid(-6) to sigmoid(6)
 
@@ -92,6 +92,8 @@ class Annealer:
         ratio: float = 1.0,
     ) -> None:
         self.total_steps = _integer("total_steps", total_steps, at_least=1)
+        if self.total_steps > 2**53:
+            raise ValueError(f"Expected total_steps to be at most 2**53, but got {total_steps}")
         self.shape = _shape(shape)
         self.baseline = _number("baseline", baseline)
         if not 0 <= self.baseline <= 1:

@@ -55,7 +55,7 @@ class VAELoss(torch.nn.Module):
         \text{kld} = \frac{1}{B} \sum_{b=1}^{B} \sum_j KL(N(\mu_{b,j}, e^{\text{logvar}_{b,j}}) \,\|\, N(0, 1))
 
     Both are summed over an example and averaged over the batch, so both are in nats per example (for text: nats per
-    sentence) and ``bce + kld`` is the negative ELBO. float16 and bfloat16 inputs are computed, and returned, in float32.
+    sentence) and ``bce + kld`` is the negative ELBO. For float16 and bfloat16 inputs both are computed in float32.
 
     .. warning::
         ``reduction='mean'`` averages the reconstruction over its elements while the KL stays a sum over latent
@@ -157,8 +157,8 @@ class VAELoss(torch.nn.Module):
         packed = x.dim() == 2  # (tokens, classes): padding was dropped, the batch size is mu's
         if x.dim() not in (2, 3) or x0.shape != x.shape[:-1] or not (packed or x.shape[0] == mu.shape[0]):
             raise ValueError(
-                "Expected x (batch, time, classes), x0 (batch, time) and mu (batch, latent), or x (tokens, classes) and "
-                f"x0 (tokens,), but got x {tuple(x.shape)}, x0 {tuple(x0.shape)} and mu {tuple(mu.shape)}"
+                "Expected x (batch, time, classes), x0 (batch, time) and mu (batch, latent), or x (tokens, classes) "
+                f"and x0 (tokens,), but got x {tuple(x.shape)}, x0 {tuple(x0.shape)} and mu {tuple(mu.shape)}"
             )
         if x0.is_floating_point() or x0.is_complex() or x0.dtype == torch.bool:
             raise TypeError(f"Expected x0 to hold integer class indices, but got {x0.dtype}")

@@ -6,7 +6,9 @@ Modules, in reading order:
     docstrings   real English with no download
     model        the LSTM VAE
     schedules    the schedules of a comparison, by name or written out
+    settings     what a run is trained with
     training     one run: the training loop, resumable bit for bit
+    threads      a core for each run
     metrics      KL, reconstruction, -ELBO, active units, mutual information, -log p(x), always at KL weight 1
     comparison   several runs side by side, their tables, pictures and verdict
     plots        pictures of schedules and runs

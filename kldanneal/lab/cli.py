@@ -18,7 +18,8 @@ from kldanneal.lab.comparison import Comparison, write_atomically
 from kldanneal.lab.corpora import CORPORA, MAX_LENGTH, VOCAB_SIZE, load_corpus
 from kldanneal.lab.plots import plot_schedules
 from kldanneal.lab.schedules import NAMED, parse_schedules
-from kldanneal.lab.training import LARGEST, LR_SCHEDULES, Settings, pick_device
+from kldanneal.lab.settings import LR_SCHEDULES, Settings
+from kldanneal.lab.training import pick_device
 
 SETTINGS = {field.name: field.default for field in fields(Settings)}
 DEFAULTS: dict[str, Any] = {
@@ -35,6 +36,7 @@ DEFAULTS: dict[str, Any] = {
     **{name: default for name, default in SETTINGS.items() if name != "lr_cycles"},
 }
 MOST_SEEDS = 1000
+MOST_SHOWN = 10**6  # steps of a schedule that is printed or plotted
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -61,8 +63,8 @@ def compare(given: dict[str, Any]) -> int:
     config = _resumed(out, given) if resume else {**DEFAULTS, **given}
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"Expected --out to be a new folder, but {out} is not empty: add --resume, or name another")
-    if not 1 <= config["seeds"] <= MOST_SEEDS:
-        raise ValueError(f"Expected --seeds to be from 1 to {MOST_SEEDS}, but got {config['seeds']}")
+    if not (isinstance(config["seeds"], int) and 1 <= config["seeds"] <= MOST_SEEDS):
+        raise ValueError(f"Expected --seeds to be from 1 to {MOST_SEEDS}, but got {config['seeds']!r}")
     settings = Settings(lr_cycles=config["cycles"], **{name: config[name] for name in SETTINGS if name in config})
     options = {name: config[name] for name in ("shape", "cycles", "ratio")}
     schedules = parse_schedules(config["schedules"].split(","), steps=settings.steps, **options)
@@ -70,9 +72,16 @@ def compare(given: dict[str, Any]) -> int:
     corpus = load_corpus(**{"name": config["corpus"]}, **{n: config[n] for n in ("max_length", "vocab_size", "root")})
     _claim(out, config, corpus.digest, resume)
     print(corpus.describe())
-    print(f"{len(schedules)} schedules x {config['seeds']} seeds, {settings.steps:,} steps each, on {device}", flush=True)
+    print(
+        f"{len(schedules)} schedules x {config['seeds']} seeds, {settings.steps:,} steps each, on {device}", flush=True
+    )
     comparison = Comparison(
-        corpus, schedules, settings, seeds=range(config["seeds"]), device=config["device"], checkpoints=out / "checkpoints"
+        corpus,
+        schedules,
+        settings,
+        seeds=range(config["seeds"]),
+        device=config["device"],
+        checkpoints=out / "checkpoints",
     )
     try:
         comparison.fit()
@@ -89,8 +98,9 @@ def compare(given: dict[str, Any]) -> int:
 
 def schedule(given: dict[str, Any]) -> int:
     steps, names = given["steps"], given["schedules"].split(",")
-    if not 1 <= steps <= LARGEST["steps"]:
-        raise ValueError(f"Expected --steps to be from 1 to {LARGEST['steps']:,}, but got {steps}")
+    for option, most in (("steps", MOST_SHOWN), ("rows", MOST_SHOWN)):
+        if not 1 <= given[option] <= most:
+            raise ValueError(f"Expected --{option} to be from 1 to {most:,}, but got {given[option]}")
     annealers = parse_schedules(names, steps=steps, **{name: given[name] for name in ("shape", "cycles", "ratio")})
     if given["plot"]:
         picture = io.BytesIO()
@@ -116,7 +126,7 @@ def _resumed(out: Path, given: dict[str, Any]) -> dict[str, Any]:
             raise KeyError(*(config.keys() ^ DEFAULTS.keys()))
     except FileNotFoundError:
         raise ValueError(f"Expected --resume with the folder of a comparison, but {out} has no config.json") from None
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # ValueError: no JSON, no UTF-8
         raise ValueError(f"The configuration {out / 'config.json'} cannot be read: {error!r}") from None
     differ = [f"--{name.replace('_', '-')} is {config[name]!r} there and {given[name]!r} here" for name in given
               if given[name] != config[name]]  # fmt: skip
@@ -157,7 +167,13 @@ def _parser() -> argparse.ArgumentParser:
     per_corpus = ", ".join(f"{{}} for {'a file' if kind == 'file' else kind}" for kind in MAX_LENGTH)
     _option(c, "corpus", str, f"{', '.join(CORPORA)}, or a text file with one sentence a line")
     _option(c, "root", str, "for ptb: a folder that holds its three files", show=False)
-    _option(c, "max_length", int, f"longest sentence, in words (default: {per_corpus.format(*MAX_LENGTH.values())})", show=False)
+    _option(
+        c,
+        "max_length",
+        int,
+        f"longest sentence, in words (default: {per_corpus.format(*MAX_LENGTH.values())})",
+        show=False,
+    )
     _option(c, "vocab_size", int, f"most words kept (default: {per_corpus.format(*VOCAB_SIZE.values())})", show=False)
     _option(c, "schedules", str, "comma-separated: constant, monotonic, monotonic-long, cyclical, "
             "or an Annealer such as cosine:total_steps=500:cyclical")  # fmt: skip
@@ -165,7 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     _option(c, "steps", int, "updates of each run")
     _option(c, "seeds", int, "runs of each schedule, with the seeds 0, 1, ...")
     _option(c, "lr", float, "Adam's learning rate")
-    _option(c, "lr_schedule", str, "constant, or cosine-restarts: one cosine from lr to 0 per cycle", choices=LR_SCHEDULES)
+    _option(
+        c, "lr_schedule", str, "constant, or cosine-restarts: one cosine from lr to 0 per cycle", choices=LR_SCHEDULES
+    )
     _option(c, "batch_size", int, "sentences an update")
     _option(c, "embedding", int, "size of the word vectors")
     _option(c, "hidden", int, "size of the LSTM states")
@@ -176,7 +194,9 @@ def _parser() -> argparse.ArgumentParser:
     _option(c, "clip", float, "largest norm of the gradient")
     _option(c, "device", str, "auto, cpu or cuda")
 
-    s = commands.add_parser("schedule", help="print or plot schedules", description="The KL weight of schedules, step by step.")
+    s = commands.add_parser(
+        "schedule", help="print or plot schedules", description="The KL weight of schedules, step by step."
+    )
     s.set_defaults(command=schedule, **{name: DEFAULTS[name] for name in ("shape", "cycles", "ratio")})
     s.add_argument("schedules", help="comma-separated, as for compare --schedules")
     s.add_argument("--steps", type=int, default=1000, help="length of the run (default: 1000)")

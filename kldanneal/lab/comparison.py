@@ -1,10 +1,10 @@
 """Several schedules side by side: trained on the same seeds, measured, drawn, and judged in words.
 
-    comparison = Comparison(corpus, parse_schedules(["constant", "cyclical"], steps=2000), Settings(steps=2000))
-    comparison.fit()
-    print(comparison.table())
-    print(comparison.verdict())
-    comparison.figure()
+comparison = Comparison(corpus, parse_schedules(["constant", "cyclical"], steps=2000), Settings(steps=2000))
+comparison.fit()
+print(comparison.table())
+print(comparison.verdict())
+comparison.figure()
 """
 
 import csv
@@ -26,7 +26,9 @@ from kldanneal import Annealer
 from kldanneal.lab.corpora import Corpus
 from kldanneal.lab.metrics import Metrics, evaluate
 from kldanneal.lab.plots import plot_comparison
-from kldanneal.lab.training import Run, Settings, one_thread
+from kldanneal.lab.settings import Settings
+from kldanneal.lab.threads import cores
+from kldanneal.lab.training import Run
 
 VANISHED = 0.1  # nats per sentence: a KL below this says that z tells next to nothing
 HISTORY_COLUMNS = ("schedule", "seed", "step", "kl_weight", "reconstruction", "kl")
@@ -68,6 +70,10 @@ class Comparison:
         device: str = "auto",
         checkpoints: str | Path | None = None,
     ) -> None:
+        if not schedules or not list(seeds):
+            raise ValueError(
+                f"Expected at least one schedule and one seed, but got {list(schedules)} and {list(seeds)}"
+            )
         self.corpus, self.settings, self.seeds = corpus, settings or Settings(), list(seeds)
         self.schedules = list(schedules)
         self.checkpoints = Path(checkpoints) if checkpoints else None
@@ -88,7 +94,7 @@ class Comparison:
         """
         stop = stop or threading.Event()
         on_cpu = next(iter(self.runs.values())).device.type == "cpu"
-        workers = min(len(self.runs), _cores() if on_cpu else 1)
+        workers = min(len(self.runs), cores() if on_cpu else 1)
         total = len(self.runs) * self.settings.steps
         done = sum(run.step for run in self.runs.values())
         lock = threading.Lock()
@@ -134,9 +140,16 @@ class Comparison:
         cells = [["schedule", *TABLE]]
         for name in self.schedules:
             of_name = [row for row in rows if row["schedule"] == name]
-            cells.append([name, *(_mean_and_spread([row[column] for row in of_name], digits) for column, digits in TABLE.values())])
+            cells.append(
+                [
+                    name,
+                    *(_mean_and_spread([row[column] for row in of_name], digits) for column, digits in TABLE.values()),
+                ]
+            )
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        ]
         seeds = len(self.seeds)
         spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
         any_metrics = next(iter(self.metrics.values()))
@@ -148,7 +161,7 @@ class Comparison:
         return "\n".join([*lines, note])
 
     def verdict(self) -> str:
-        """What the numbers say, in words: which KL terms vanished, and how the last schedule compares with the others."""
+        """What the numbers say, in words: which KL terms vanished, and how the last schedule compares to the others."""
         by_name = {name: [self.metrics[name, seed] for seed in self.seeds] for name in self.schedules}
         lines = [_vanishing(name, metrics, self.settings.latent) for name, metrics in by_name.items()]
         *others, last = self.schedules
@@ -163,7 +176,9 @@ class Comparison:
         """KL weight, KL and reconstruction over the steps of training."""
         final = None
         if self.finished():
-            final = {name: statistics.mean(self.metrics[name, seed].kl for seed in self.seeds) for name in self.schedules}
+            final = {
+                name: statistics.mean(self.metrics[name, seed].kl for seed in self.seeds) for name in self.schedules
+            }
         return plot_comparison(self.histories(), final, title=f"{self.corpus.name}, {_plural(len(self.seeds), 'seed')}")
 
     @torch.no_grad()
@@ -177,8 +192,14 @@ class Comparison:
             x = test.batch(torch.arange(n)).to(run.device)
             generator = torch.Generator(run.device).manual_seed(0)
             z = torch.randn(n, self.settings.latent, generator=generator, device=run.device)
-            lines = [f"== {name} (seed {self.seeds[0]}) ==", "", "sentence -> greedy reconstruction from its posterior mean"]
-            lines += [f"  {decode(ids)}\n    -> {decode(out)}" for ids, out in zip(x, model.reconstruct(x), strict=True)]
+            lines = [
+                f"== {name} (seed {self.seeds[0]}) ==",
+                "",
+                "sentence -> greedy reconstruction from its posterior mean",
+            ]
+            lines += [
+                f"  {decode(ids)}\n    -> {decode(out)}" for ids, out in zip(x, model.reconstruct(x), strict=True)
+            ]
             lines += ["", "drawn from the prior: z ~ N(0, I), each word ~ p(word | words before, z)"]
             lines += [f"  {decode(out)}" for out in model.generate(z, sample=True, generator=generator)]
             lines += ["", "greedy, between the posterior means of the first two sentences"]
@@ -202,14 +223,15 @@ class Comparison:
         picture = io.BytesIO()
         self.figure().savefig(picture, format="png", dpi=150)
         write_atomically(folder / "comparison.png", picture.getvalue())
-        write_atomically(folder / "summary.csv", _csv(SUMMARY_COLUMNS, self.summary()))  # last: it says that all is there
+        write_atomically(
+            folder / "summary.csv", _csv(SUMMARY_COLUMNS, self.summary())
+        )  # last: it says that all is there
 
     def _fit_one(self, key: tuple[str, int], stop: threading.Event, advance: Callable[[int], object]) -> None:
         run = self.runs[key]
         run.fit(self._checkpoint(key) if self.checkpoints else None, stop=stop, progress=advance)
         if not stop.is_set():
-            with one_thread():
-                self.metrics[key] = evaluate(run.model, self.corpus.test)
+            self.metrics[key] = evaluate(run.model, self.corpus.test)
 
     def _checkpoint(self, key: tuple[str, int]) -> Path:
         name, seed = key
@@ -227,13 +249,6 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every platform
-        return os.cpu_count() or 1
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -266,9 +281,9 @@ def _vanishing(name: str, metrics: Sequence[Metrics], latent: int) -> str:
     if vanished == len(metrics):
         says = f"the KL term vanished (below {VANISHED} nats {_count(vanished, len(metrics))})"
     elif vanished:
-        says = f"the KL term vanished {_count(vanished, len(metrics))}"
+        says = f"the KL term vanished {_count(vanished, len(metrics))}, and did not in the others"
     else:
-        says = f"the KL term did not vanish {_count(len(metrics), len(metrics))}"
+        says = f"the KL term did not vanish (above {VANISHED} nats {_count(len(metrics), len(metrics))})"
     return f"{name}: KL {kl:.3f}, {units:g} of {latent} units active: {says}."
 
 
@@ -283,8 +298,10 @@ def _paired(name: str, metrics: Sequence[Metrics], other: str, others: Sequence[
 
 
 def _direction(differences: Sequence[float], above: str, below: str, n: int) -> str:
-    word = above if statistics.mean(differences) > 0 else below
-    return f"{word} {_count(sum((d > 0) == (word == above) for d in differences), n)}"
+    if not any(differences):
+        return "no difference"
+    sign, word = (1, above) if statistics.mean(differences) > 0 else (-1, below)
+    return f"{word} {_count(sum(sign * d > 0 for d in differences), n)}"
 
 
 def _against_entropy(metrics: Sequence[Metrics], entropy: float) -> str:

@@ -103,7 +103,7 @@ class Corpus:
 
     def encode(self, text: str) -> Tensor:
         """The ids of a sentence typed by a person, (length,), with <bos> and <eos>."""
-        return torch.tensor([BOS, *(self.vocab.stoi[word] for word in tokenize(text)), EOS])
+        return torch.tensor([BOS, *(_id(self.vocab, word) for word in tokenize(text)), EOS])
 
     def decode(self, ids: Iterable[int]) -> str:
         """The words of token ids, up to <eos>."""
@@ -119,8 +119,8 @@ class Corpus:
         tokens = self.train.lengths.sum().item() - 2 * len(self.train)
         unknown = (self.train.tokens == UNK).sum().item() / tokens
         lines = [
-            f"{self.name}: {len(self.train):,} sentences to train on, {len(self.valid):,} + {len(self.test):,} held out, "
-            f"{len(self.vocab) - len(SPECIALS):,} words, {tokens / len(self.train):.1f} words a sentence, "
+            f"{self.name}: {len(self.train):,} sentences to train on, {len(self.valid):,} + {len(self.test):,} "
+            f"held out, {len(self.vocab) - len(SPECIALS):,} words, {tokens / len(self.train):.1f} words a sentence, "
             f"{unknown:.1%} unknown",
             f"source: {self.source}",
             f"digest: {self.digest}",
@@ -163,10 +163,15 @@ def load_corpus(
     max_length, vocab_size = max_length or MAX_LENGTH[kind], vocab_size or VOCAB_SIZE[kind]
     if kind == "ptb":
         splits = [list(_tokenized(split, str.split, 1, max_length)) for split in ptb.read(root)]
+        for split, found in zip(("training", "validation", "test"), splits, strict=True):
+            if not found:
+                raise ValueError(f"Expected sentences of 1 to {max_length} words, but the {split} file of ptb has none")
         return _index("ptb", splits, vocab_size, source="Penn Treebank, Mikolov's preprocessing")
     if kind == "docstrings":
         found = ", ".join(f"{package} {number}" for package, number in docstrings.sources().items())
-        return _split("docstrings", docstrings.docstring_sentences(), 4, max_length, vocab_size, f"docstrings of {found}")
+        return _split(
+            "docstrings", docstrings.docstring_sentences(), 4, max_length, vocab_size, f"docstrings of {found}"
+        )
     path = Path(name)
     return _split(path.name, _lines(path), 1, max_length, vocab_size, f"{path.name} (one sentence a line)")
 
@@ -191,11 +196,19 @@ def _split(name: str, lines: Iterable[str], shortest: int, longest: int, vocab_s
     return _index(name, [ordered[2 * n :], ordered[:n], ordered[n : 2 * n]], vocab_size, source)
 
 
-def _tokenized(lines: Iterable[str], tokenizer: Callable[[str], list[str]], shortest: int, longest: int) -> Iterator[str]:
+def _tokenized(
+    lines: Iterable[str], tokenizer: Callable[[str], list[str]], shortest: int, longest: int
+) -> Iterator[str]:
     """Sentences of allowed length as tokens with a space between them, which takes less memory than lists."""
     for words in map(tokenizer, lines):
         if shortest <= len(words) <= longest:
             yield " ".join(words)
+
+
+def _id(vocab: Vocab, word: str) -> int:
+    """The id of a word; text that spells out <pad>, <bos> or <eos> is an unknown word and ends nothing."""
+    i = vocab.stoi.get(word, UNK)
+    return i if i >= len(SPECIALS) else UNK
 
 
 def _index(
@@ -214,8 +227,10 @@ def _index(
     digest = hashlib.sha256("\n".join(vocab.itos).encode())
     indexed = []
     for sentences, label in zip(splits, labels, strict=True):
-        ids = [[BOS, *(vocab.stoi.get(word, UNK) for word in sentence.split()), EOS] for sentence in sentences]
-        indexed.append(Sentences(torch.tensor([i for row in ids for i in row]), torch.tensor(list(map(len, ids))), label))
+        ids = [[BOS, *(_id(vocab, word) for word in sentence.split()), EOS] for sentence in sentences]
+        indexed.append(
+            Sentences(torch.tensor([i for row in ids for i in row]), torch.tensor(list(map(len, ids))), label)
+        )
         digest.update(indexed[-1].tokens.numpy().tobytes())
     return Corpus(name, vocab, *indexed, source=source, digest=digest.hexdigest()[:12], **known)
 
@@ -224,7 +239,9 @@ def _lines(path: Path) -> Iterator[str]:
     if path.is_dir():
         raise ValueError(f"Expected the path of a text file, but {path} is a folder")
     if not path.exists():
-        raise ValueError(f"Expected one of {', '.join(CORPORA)} or the path of a text file, but there is no file {path}")
+        raise ValueError(
+            f"Expected one of {', '.join(CORPORA)} or the path of a text file, but there is no file {path}"
+        )
     number = 0
     try:
         with path.open(encoding="utf-8-sig") as file:

@@ -12,7 +12,6 @@ import os
 import platform
 import re
 import sysconfig
-import tempfile
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -24,7 +23,8 @@ from tqdm.auto import tqdm
 PACKAGES = ("torch", "numpy", "sympy", "networkx")  # torch, and what it brings along
 SKIPPED_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "testing", "__pycache__"}
 SENTENCE = re.compile(r"[A-Z][a-z]*(?:,? [A-Za-z][a-z'-]*)+\.?")  # words and commas: no code
-FORMAT = 1  # raise it when the rules above change: old caches are then left alone
+DOCUMENTED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+FORMAT = 2  # raise it when the rules above change: old caches are then left alone
 
 
 def sources() -> dict[str, str]:
@@ -72,7 +72,7 @@ def _read_all() -> Iterator[str]:
 
 
 def _summaries(node: ast.AST) -> Iterator[str]:
-    for child in [node, *(n for n in ast.walk(node) if isinstance(n, (ast.ClassDef, ast.FunctionDef)))]:
+    for child in [node, *(n for n in ast.walk(node) if isinstance(n, DOCUMENTED))]:
         docstring = ast.get_docstring(child)
         if docstring and (sentence := summary_sentence(docstring)):
             yield sentence
@@ -94,6 +94,9 @@ def _python_files(root: Path) -> Iterator[Path]:
 
 def _write_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, path)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from kldanneal import gaussian_kl
 from kldanneal.lab.corpora import Sentences
 from kldanneal.lab.model import LSTMVAE
+from kldanneal.lab.threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Metrics:
 
 
 @torch.no_grad()
+@one_thread()
 def evaluate(
     model: LSTMVAE, sentences: Sentences, *, iw_samples: int = 20, seed: int = 0, batch_size: int = 100
 ) -> Metrics:

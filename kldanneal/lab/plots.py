@@ -15,7 +15,8 @@ STYLES = {
     "monotonic-long": ("#009E73", "--"),
     "cyclical": ("#0072B2", "-"),
 }
-OTHER_STYLES = [("#CC79A7", "-"), ("#56B4E9", "--"), ("#D55E00", "-."), ("#999999", ":")]
+OTHER_COLOURS = ("#CC79A7", "#56B4E9", "#D55E00", "#999999")
+LINES = ("-", "--", "-.", ":")
 
 History = Mapping[str, Sequence[float]]
 
@@ -23,7 +24,7 @@ History = Mapping[str, Sequence[float]]
 def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
     """The colour and line style of each schedule, as keyword arguments of ``Axes.plot``."""
     others = [name for name in names if name not in STYLES]
-    found = {name: OTHER_STYLES[i % len(OTHER_STYLES)] for i, name in enumerate(others)} | STYLES
+    found = {name: (OTHER_COLOURS[i % 4], LINES[(i + i // 4) % 4]) for i, name in enumerate(others)} | STYLES
     return {name: {"color": found[name][0], "linestyle": found[name][1]} for name in names}
 
 
@@ -62,7 +63,8 @@ def plot_comparison(
             _band(axes, runs, column, style)
     weight.set(ylabel="KL weight", ylim=(-0.05, 1.08), title=title)
     kl.set(ylabel="KL (nats per sentence)", yscale="log")
-    kl.set_ylim(bottom=max(kl.get_ylim()[0], 1e-4))
+    low, high = kl.get_ylim()
+    kl.set_ylim(max(low, 1e-4), max(high, 1e-3))
     reconstruction.set(ylabel="reconstruction\n(nats per sentence)", xlabel="step")
     _zoom_on_the_end(reconstruction)
     for axes in (weight, kl, reconstruction):
@@ -90,6 +92,8 @@ def _band(axes: Axes, runs: Sequence[History], column: str, style: dict[str, str
 
 def _zoom_on_the_end(axes: Axes) -> None:
     """Leaves out the steep first tenth, which would flatten all that follows."""
+    if not axes.lines:
+        return
     ends = np.concatenate([line.get_ydata()[len(line.get_ydata()) // 10 :] for line in axes.lines])
     if len(ends):
         margin = 0.05 * (np.ptp(ends) or 1)

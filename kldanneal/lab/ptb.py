@@ -39,9 +39,10 @@ def read(root: str | Path | None = None) -> list[list[str]]:
 
 def _download(folder: Path) -> None:
     """All three files or nothing: they arrive beside the folder, are checked, and only then take its name."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    arriving = Path(tempfile.mkdtemp(dir=folder.parent, prefix="penn-treebank-"))
+    arriving = None
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        arriving = Path(tempfile.mkdtemp(dir=folder.parent, prefix="penn-treebank-"))
         arrived = Path(PennTreebank.download(str(arriving)))
         for name in MD5:
             _check(arrived / name)
@@ -54,7 +55,8 @@ def _download(folder: Path) -> None:
             "their folder with root= (--root). Without a network, --corpus docstrings is real text too."
         ) from error
     finally:
-        shutil.rmtree(arriving, ignore_errors=True)
+        if arriving:
+            shutil.rmtree(arriving, ignore_errors=True)
 
 
 def _check(path: Path) -> None:

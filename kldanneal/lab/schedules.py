@@ -20,9 +20,7 @@ OPTIONS = {"total_steps": int, "baseline": float, "ratio": float}
 FLAGS = ("cyclical", "disable")
 
 
-def parse_schedule(
-    text: str, *, steps: int, shape: str = "linear", cycles: int = 4, ratio: float = 0.5
-) -> Annealer:
+def parse_schedule(text: str, *, steps: int, shape: str = "linear", cycles: int = 4, ratio: float = 0.5) -> Annealer:
     """The Annealer of a named schedule, or of one written out.
 
     Written out, it is a shape and what differs from the Annealer's defaults, joined by colons; ``total_steps`` is the
@@ -56,6 +54,11 @@ def parse_schedule(
     if text == "monotonic-long":
         return Annealer(steps, shape, ratio=ratio)
     if text == "cyclical":
+        if math.ceil(steps / cycle) != cycles:
+            raise ValueError(
+                f"Expected cycles to fit into the {steps} steps of the run, but got {cycles}: "
+                f"{math.ceil(steps / cycle)} cycles of {cycle} steps fill it"
+            )
         return Annealer(cycle, shape, cyclical=True, ratio=ratio)
     return _written_out(text, steps)
 

@@ -13,8 +13,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,71 +24,8 @@ from torch import Tensor
 from kldanneal import Annealer, VAELoss
 from kldanneal.lab.corpora import Corpus
 from kldanneal.lab.model import LSTMVAE
-
-LR_SCHEDULES = ("constant", "cosine-restarts")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run is trained with; runs that are compared differ in nothing but schedule and seed.
-
-    Args:
-        steps (int): optimizer updates. Default: 4000.
-        batch_size (int): sentences an update. Default: 32.
-        lr (float): Adam's learning rate. Default: 5e-3.
-        lr_schedule (str): ``'constant'``, or ``'cosine-restarts'``: from lr down to 0 in a cosine, ``lr_cycles`` times
-            (Fu et al.'s published code does this in its cyclical runs). Default: ``'constant'``.
-        lr_cycles (int): restarts of the learning rate, with ``'cosine-restarts'``. Default: 4.
-        clip (float): the largest norm of the gradient. Default: 5.0.
-        embedding, hidden, latent, pooling, word_dropout, dropout: see :class:`~kldanneal.lab.model.LSTMVAE`.
-    """
-
-    steps: int = 4000
-    batch_size: int = 32
-    lr: float = 5e-3
-    lr_schedule: str = "constant"
-    lr_cycles: int = 4
-    clip: float = 5.0
-    embedding: int = 64
-    hidden: int = 64
-    latent: int = 8
-    pooling: str = "max"
-    word_dropout: float = 0.0
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "lr_cycles", "embedding", "hidden", "latent"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"Expected {name} to be an integer, but got {value!r}")
-            if not 1 <= value <= LARGEST[name]:
-                raise ValueError(f"Expected {name} to be from 1 to {LARGEST[name]:,}, but got {value}")
-        for name in ("lr", "clip"):
-            value = getattr(self, name)
-            if not (0 < value < math.inf):
-                raise ValueError(f"Expected {name} to be a positive finite number, but got {value}")
-        for name in ("word_dropout", "dropout"):
-            value = getattr(self, name)
-            if not (0 <= value < 1):
-                raise ValueError(f"Expected {name} to be in [0, 1), but got {value}")
-        if self.lr_schedule not in LR_SCHEDULES:
-            choices = ", ".join(map(repr, LR_SCHEDULES))
-            raise ValueError(f"Expected lr_schedule to be one of {choices}, but got {self.lr_schedule!r}")
-
-    def model_options(self) -> dict[str, Any]:
-        names = ("embedding", "hidden", "latent", "pooling", "word_dropout", "dropout")
-        return {name: getattr(self, name) for name in names}
-
-
-#: Beyond these a number is a slip of the keyboard, and would end in an out-of-memory kill without a word.
-LARGEST = {
-    "steps": 10**9,
-    "batch_size": 10**5,
-    "lr_cycles": 10**9,
-    "embedding": 10**4,
-    "hidden": 10**4,
-    "latent": 10**4,
-}
+from kldanneal.lab.settings import Settings
+from kldanneal.lab.threads import one_thread
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -97,6 +34,7 @@ def pick_device(device: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         picked = torch.device(device)
+        torch.Generator(picked)  # which 'meta' has not
         torch.empty(0, device=picked)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
@@ -127,6 +65,7 @@ class Run:
         device: str = "auto",
     ) -> None:
         self.corpus, self.annealer, self.seed, self.name = corpus, annealer, seed, name
+        self._cyclical = annealer.cyclical  # as it was given; training may switch it
         self.settings = settings = settings or Settings()
         self.device = pick_device(device)
         self.order = torch.Generator().manual_seed(seed)  # initial weights, then the order of the batches
@@ -177,7 +116,7 @@ class Run:
 
         Args:
             checkpoint (path, optional): where the run is saved, every ``every_updates`` updates or ``every_seconds``
-                seconds, whichever comes first, and at the end, whatever ended it. Default: nowhere.
+                seconds, whichever comes first, and at the end or when stopped. Default: nowhere.
             stop (threading.Event, optional): looked at before every update.
             progress (callable, optional): called with 1 after every update, as tqdm's ``update``.
         """
@@ -226,7 +165,11 @@ class Run:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         own, other = self._identity(), state["identity"]
-        differ = [f"{name} is {own[name]!r} here and {other.get(name)!r} there" for name in own if own[name] != other.get(name)]
+        differ = [
+            f"{name} is {own[name]!r} here and {other.get(name)!r} there"
+            for name in own
+            if own[name] != other.get(name)
+        ]
         if differ:
             raise ValueError(f"Expected the state of the same run, but {'; '.join(differ)}")
         self.annealer.load_state_dict(state["annealer"])
@@ -259,18 +202,24 @@ class Run:
         """Goes on from a saved run of the same corpus, schedule, settings and seed."""
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-            self.load_state_dict(state)
         except FileNotFoundError:
             raise
-        except ValueError as error:
-            raise ValueError(f"The checkpoint {path} is of another run. {error}") from None
         except Exception as error:  # truncated, or no checkpoint at all: torch raises many kinds
             reason = str(error).split("\n", 1)[0][:200]
             raise ValueError(f"The checkpoint {path} cannot be read, it may be truncated: {reason}") from None
+        before = deepcopy(self.state_dict())
+        try:
+            self.load_state_dict(state)
+        except Exception as error:
+            self.load_state_dict(before)  # all of a checkpoint is taken over, or nothing
+            if isinstance(error, ValueError):
+                raise ValueError(f"The checkpoint {path} is of another run. {error}") from None
+            raise ValueError(f"The checkpoint {path} cannot be read, part of it is missing or wrong: {error}") from None
         return self
 
     def _identity(self) -> dict[str, Any]:
-        return {"corpus": f"{self.corpus.name} {self.corpus.digest}", "seed": self.seed, **asdict(self.settings)}
+        corpus = f"{self.corpus.name} {self.corpus.digest}"
+        return {"corpus": corpus, "seed": self.seed, "cyclical": self._cyclical, **asdict(self.settings)}
 
     def _new_epoch(self, skip: int = 0) -> Iterator[Tensor]:
         batches = self.corpus.train.buckets(self.settings.batch_size, self.order)
@@ -295,29 +244,3 @@ class Run:
             f"rate that is too high (lr={self.settings.lr:g}; try a tenth), too loose a gradient clip "
             f"(clip={self.settings.clip:g}), or a logvar that exploded while the KL weight was near 0"
         )
-
-
-_threads_lock = threading.Lock()
-_threads_inside = 0
-_threads_before = 1
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One intra-op thread: sums are then made in one order, and runs side by side have a core each.
-
-    Several runs may be inside at once; the last one to leave restores the setting that the first one found.
-    """
-    global _threads_inside, _threads_before
-    with _threads_lock:
-        if _threads_inside == 0:
-            _threads_before = torch.get_num_threads()
-        _threads_inside += 1
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        with _threads_lock:
-            _threads_inside -= 1
-            if _threads_inside == 0:
-                torch.set_num_threads(_threads_before)

@@ -1,0 +1,34 @@
+"""What several test files share: two corpora, and one intra-op thread (two of them, on a busy machine, mostly wait)."""
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+
+from kldanneal.lab import toy
+from kldanneal.lab.corpora import Corpus, load_corpus
+
+torch.set_num_threads(1)
+hypothesis.settings.register_profile("kldanneal", deadline=None, derandomize=True)  # no verdict by the clock or by luck
+hypothesis.settings.load_profile("kldanneal")
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 sentences of the toy language, one a line."""
+    path = tmp_path_factory.mktemp("text") / "sentences.txt"
+    sentences, _ = toy.sample(300, seed=0)
+    path.write_text("\n".join(sentences) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(text_file: Path) -> Corpus:
+    """Those sentences as a corpus: 240 to train on, 30 + 30 held out."""
+    return load_corpus(str(text_file))
+
+
+@pytest.fixture(scope="session")
+def toy_corpus() -> Corpus:
+    return load_corpus("toy")

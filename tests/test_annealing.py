@@ -1,0 +1,554 @@
+"""The Annealer against independent formulas and a reference model of ten lines."""
+
+import copy
+import functools
+import itertools
+import json
+import math
+import pickle
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kldanneal import Annealer
+
+SHAPES = ("linear", "cosine", "logistic")
+TOTALS = (1, 2, 3, 7, 10, 100, 1420, 10**6, 10**9)
+BASELINES = (0.0, 0.1, 0.3, 1 / 3, 0.7, 1.0)
+RATIOS = (1.0, 0.5, 0.55, 0.29, 0.07, 1 / 3)  # 0.55 * 100 is 55.00000000000001, 0.29 * 100 is 28.999999999999996
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+#: The three shapes again, written differently.
+REFERENCE = {
+    "linear": lambda p: p,
+    "cosine": lambda p: math.sin(math.pi * p / 2) ** 2,
+    "logistic": lambda p: (sigmoid(12 * p - 6) - sigmoid(-6)) / (sigmoid(6) - sigmoid(-6)),
+}
+
+
+def reference_weight(step, total_steps, shape="linear", baseline=0.0, ratio=1.0):
+    """The formula of the docstring, with p in exact arithmetic on the ratio as it is written."""
+    p = min(Fraction(1), Fraction(step) / (Fraction(str(ratio)) * total_steps))
+    return baseline + (1 - baseline) * REFERENCE[shape](float(p))
+
+
+def square(p):
+    return p * p
+
+
+def power(p, exponent):
+    return p**exponent
+
+
+class Cubic:
+    def __call__(self, p):
+        return p**3
+
+
+@dataclass
+class Power:
+    exponent: float
+
+    def __call__(self, p):
+        return p**self.exponent
+
+
+# ------------------------------------------------------------------------------------------------ the weight's curve
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+@pytest.mark.parametrize("baseline", [0.0, 0.3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_follow_their_formulas(shape, baseline, ratio):
+    for total in (1, 7, 100, 1420):
+        annealer = Annealer(total, shape, baseline, ratio=ratio)
+        weights = [annealer.weight_at(step) for step in range(total + 1)]
+        expected = [reference_weight(step, total, shape, baseline, ratio) for step in range(total + 1)]
+        assert weights == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("total", TOTALS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_both_ends_are_exact(shape, total):
+    for baseline in BASELINES:
+        for ratio in RATIOS:
+            annealer = Annealer(total, shape, baseline, ratio=ratio)
+            top = math.ceil(Fraction(str(ratio)) * total)  # the first step at or past the end of the ramp
+            assert annealer.weight == annealer.weight_at(0) == baseline
+            assert annealer.weight_at(top) == 1.0
+            assert annealer.weight_at((top + total) // 2) == 1.0  # holds
+            assert annealer.weight_at(total) == 1.0
+            if baseline < 1 and total <= 10**6:  # nearer to 1 there are no more floats for a cosine
+                assert annealer.weight_at(top - 1) < 1.0
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.55])
+@pytest.mark.parametrize("baseline", [0.0, 0.3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_billion_steps_rise_from_one_to_the_next(shape, baseline, ratio):
+    annealer = Annealer(10**9, shape, baseline, ratio=ratio)
+    ramp = round(ratio * 10**9)
+    for start in (0, ramp // 4, ramp // 2 - 500, 3 * ramp // 4, ramp - 1000):
+        weights = [annealer.weight_at(step) for step in range(start, start + 1001)]
+        assert all(a <= b for a, b in itertools.pairwise(weights))
+    coarse = [annealer.weight_at(ramp * i // 1000) for i in range(1001)]
+    assert all(a < b for a, b in itertools.pairwise(coarse))
+    assert coarse == pytest.approx([reference_weight(i, 1000, shape, baseline) for i in range(1001)], abs=1e-12)
+
+
+@pytest.mark.parametrize("total", [1419, 1420, 1421, 5000])
+def test_every_step_of_a_long_logistic_ramp_is_a_rising_number(total):
+    # the ancestor's exponential overflows from total_steps = 1420; for large totals its curve is a jump
+    weights = Annealer(total, "logistic").schedule(total + 1)
+    assert weights[0] == 0 and weights[-1] == 1
+    assert all(a < b for a, b in itertools.pairwise(weights))
+    assert weights[total // 4] == pytest.approx(sigmoid(-3), abs=0.01)
+    assert max(b - a for a, b in itertools.pairwise(weights)) < 3.1 / total  # 3 is the slope at the middle
+
+
+# ------------------------------------------------------------------------------------------------- steps and cycles
+
+
+def test_the_counter_stops_at_total_steps():
+    annealer = Annealer(3)
+    seen = []
+    for _ in range(6):
+        seen.append((annealer.current_step, annealer.weight))
+        annealer.step()
+    assert seen == [(0, 0.0), (1, 1 / 3), (2, 2 / 3), (3, 1.0), (3, 1.0), (3, 1.0)]
+
+
+def test_cyclical_the_counter_that_reaches_total_steps_becomes_zero():
+    annealer = Annealer(3, cyclical=True)
+    seen = []
+    for _ in range(7):
+        seen.append((annealer.current_step, annealer.weight))
+        annealer.step()
+    assert seen == [(0, 0.0), (1, 1 / 3), (2, 2 / 3)] * 2 + [(0, 0.0)]
+
+
+@pytest.mark.parametrize("setter", ["cyclical_setter", "set_cyclical"])
+def test_switching_cycles_off_lets_the_ramp_complete_and_on_restarts_it(setter):
+    annealer = Annealer(4, cyclical=True)
+    for _ in range(6):
+        annealer.step()
+    getattr(annealer, setter)(False)
+    assert annealer.cyclical is False
+    assert annealer.schedule(5) == [0.5, 0.75, 1.0, 1.0, 1.0]
+    for _ in range(5):
+        annealer.step()
+    getattr(annealer, setter)(True)
+    assert annealer.cyclical is True
+    assert (annealer.current_step, annealer.weight) == (4, 1.0)  # switching moves nothing
+    annealer.step()
+    assert (annealer.current_step, annealer.weight) == (0, 0.0)
+
+
+def test_ratio_holds_at_one_until_the_cycle_ends():
+    assert Annealer(4, cyclical=True, ratio=0.5).schedule(9) == [0.0, 0.5, 1.0, 1.0, 0.0, 0.5, 1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("cyclical", [False, True])
+@pytest.mark.parametrize("shape", [*SHAPES, square])
+def test_schedule_is_what_the_calls_then_use_and_leaves_the_object_alone(shape, cyclical):
+    annealer = Annealer(7, shape, 0.2, cyclical, ratio=0.6)
+    annealer.step()
+    before = annealer.state_dict()
+    schedule = annealer.schedule(20)
+    assert annealer.state_dict() == before
+    assert annealer.schedule(0) == []
+    used = []
+    for _ in range(20):
+        used.append(annealer(1.0))
+        annealer.step()
+    assert schedule == used
+
+
+class Model:
+    """What an Annealer should do, in the words of its documentation."""
+
+    def __init__(self, total_steps, shape, baseline, cyclical, ratio):
+        self.total_steps, self.cyclical, self.position = total_steps, cyclical, 0
+        self.settings = (total_steps, shape, baseline, ratio)
+
+    def step(self):
+        self.position = min(self.position + 1, self.total_steps)
+        if self.cyclical and self.position == self.total_steps:
+            self.position = 0
+
+    def weight(self):
+        return reference_weight(self.position, *self.settings)
+
+
+def reloaded(annealer):
+    fresh = Annealer(annealer.total_steps, annealer.shape, annealer.baseline, ratio=annealer.ratio)
+    fresh.load_state_dict(json.loads(json.dumps(annealer.state_dict())))
+    return fresh
+
+
+REPLACEMENTS = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda annealer: pickle.loads(pickle.dumps(annealer)),
+    "reload": reloaded,
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.tuples(
+        st.integers(1, 9),
+        st.sampled_from(SHAPES),
+        st.floats(0, 1),
+        st.booleans(),
+        st.sampled_from(RATIOS),
+    ),
+    st.lists(st.sampled_from(["step"] * 6 + ["on", "off", *REPLACEMENTS]), max_size=40),
+)
+def test_any_sequence_of_calls_agrees_with_the_model(arguments, calls):
+    total_steps, shape, baseline, cyclical, ratio = arguments
+    annealer, model = Annealer(total_steps, shape, baseline, cyclical, ratio=ratio), Model(*arguments)
+    for call in calls:
+        if call == "step":
+            annealer.step()
+            model.step()
+        elif call in ("on", "off"):
+            annealer.cyclical_setter(call == "on")
+            model.cyclical = call == "on"
+        else:
+            replaced = REPLACEMENTS[call](annealer)
+            assert replaced == annealer and replaced is not annealer
+            annealer.step()  # the old one must not move the new one
+            annealer = replaced
+        assert (annealer.current_step, annealer.cyclical) == (model.position, model.cyclical)
+        assert 0 <= annealer.weight <= 1
+        assert annealer.weight == pytest.approx(model.weight(), abs=1e-12)
+    schedule = annealer.schedule(12)
+    for weight in schedule:
+        assert weight == pytest.approx(model.weight(), abs=1e-12)
+        model.step()
+
+
+# ------------------------------------------------------------------------------------------------- what is weighted
+
+
+@pytest.fixture
+def half():
+    """An annealer whose weight is 1/2 now."""
+    annealer = Annealer(4)
+    annealer.step()
+    annealer.step()
+    return annealer
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("shape", [(), (3, 2)])
+def test_tensors_keep_their_type_and_pass_the_gradient_on(half, dtype, shape):
+    kld = torch.full(shape, 3.0, dtype=dtype, requires_grad=True)
+    weighted = half(kld)
+    assert weighted.dtype == dtype
+    assert torch.equal(weighted, torch.full(shape, 1.5, dtype=dtype))
+    weighted.sum().backward()
+    assert torch.equal(kld.grad, torch.full(shape, 0.5, dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    ("kld", "expected"),
+    [(3.0, 1.5), (3, 1.5), (np.float32(3), 1.5), (np.float64(3), 1.5), (np.int64(3), 1.5), (Fraction(3), 1.5)],
+    ids=repr,
+)
+def test_numbers_that_a_float_multiplies(half, kld, expected):
+    assert half(kld) == expected
+    assert isinstance(half(kld), np.floating if isinstance(kld, np.generic) else float)
+
+
+def test_arrays(half):
+    np.testing.assert_array_equal(half(np.array([1.0, 3.0])), [0.5, 1.5])
+
+
+def test_calling_moves_nothing(half):
+    assert [half(1.0) for _ in range(3)] == [0.5] * 3
+    assert half.current_step == 2
+
+
+@pytest.mark.parametrize("kld", [torch.tensor(2.0, requires_grad=True), 2, "no number at all"], ids=repr)
+def test_disabled_returns_the_very_same_object(kld):
+    annealer = Annealer(4, baseline=0.3, disable=True)
+    for _ in range(6):
+        assert annealer(kld) is kld
+        assert annealer.weight == 1.0
+        annealer.step()
+    assert Annealer(4, cyclical=True, disable=True).schedule(6) == [1.0] * 6
+
+
+# --------------------------------------------------------------------------------- state, copies, equality and repr
+
+
+@pytest.mark.parametrize(
+    "make_shape",
+    [lambda: "logistic", lambda: square, lambda: math.sqrt, lambda: functools.partial(power, exponent=2), Cubic],
+    ids=["name", "function", "builtin", "partial", "object"],
+)
+def test_a_state_survives_json_and_loads_into_an_annealer_made_alike(make_shape):
+    saved = Annealer(7, make_shape(), 0.1, cyclical=True, ratio=0.55)
+    for _ in range(10):
+        saved.step()
+    state = json.loads(json.dumps(saved.state_dict()))
+    assert state == saved.state_dict()
+    assert " at 0x" not in str(state)  # an address is another one in the process that goes on
+    fresh = Annealer(7, make_shape(), 0.1, ratio=0.55)
+    fresh.load_state_dict(state)
+    assert (fresh.current_step, fresh.cyclical) == (3, True)
+    assert fresh.schedule(20) == saved.schedule(20)
+
+
+SETTINGS = {"total_steps": 8, "shape": "cosine", "baseline": 0.25, "disable": True, "ratio": 0.5}
+
+
+@pytest.mark.parametrize("names", [*([name] for name in SETTINGS), list(SETTINGS)], ids=" ".join)
+def test_settings_that_differ_are_refused_by_name_and_nothing_changes(names):
+    other = Annealer(**{"total_steps": 4, "cyclical": True, **{name: SETTINGS[name] for name in names}})
+    other.step()
+    annealer = Annealer(4)
+    before = annealer.state_dict()
+    with pytest.raises(ValueError) as caught:
+        annealer.load_state_dict(other.state_dict())
+    for name in names:
+        assert f"{name} is {before[name]!r} here and {SETTINGS[name]!r} in the state" in str(caught.value)
+    for name in SETTINGS.keys() - names:
+        assert f"{name} is" not in str(caught.value)
+    assert annealer.state_dict() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"current_step": 5}, ValueError, ["current_step", "at most 4", "5"]),
+        ({"current_step": -1}, ValueError, ["current_step", "at least 0", "-1"]),
+        ({"current_step": 1.5}, (TypeError, ValueError), ["current_step", "integer", "1.5"]),
+        ({"current_step": None}, (TypeError, ValueError), ["current_step", "integer", "None"]),
+        ({"current_step": 1, "cyclical": "yes"}, (TypeError, ValueError), ["cyclical", "True or False", "'yes'"]),
+    ],
+)
+def test_a_damaged_state_is_refused_and_nothing_changes(changes, error, words):
+    annealer = Annealer(4)
+    before = annealer.state_dict()
+    with pytest.raises(error) as caught:
+        annealer.load_state_dict({**before, **changes})
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert annealer.state_dict() == before
+
+
+@pytest.mark.parametrize("missing", ["total_steps", "current_step", "cyclical", "ratio"])
+def test_a_state_with_a_missing_key_is_refused(missing):
+    annealer = Annealer(4)
+    state = annealer.state_dict()
+    del state[missing]
+    with pytest.raises(ValueError) as caught:
+        annealer.load_state_dict(state)
+    expected, _, got = str(caught.value).partition("but got")
+    assert missing in expected and missing not in got
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [(None, ["NoneType"]), ([1], ["list"]), ({}, ["[]"]), ({"epoch": 3}, ["epoch"])]
+)
+def test_what_is_no_state_at_all_is_refused(state, words):
+    with pytest.raises(ValueError) as caught:
+        Annealer(4).load_state_dict(state)
+    assert [word for word in ["total_steps", "current_step", *words] if word not in str(caught.value)] == []
+
+
+def test_a_state_is_a_copy():
+    annealer = Annealer(4)
+    annealer.state_dict()["current_step"] = 3
+    assert annealer.current_step == 0
+
+
+def test_the_weight_is_read_only():
+    annealer = Annealer(4)
+    with pytest.raises(AttributeError):
+        annealer.weight = 0.5
+    assert annealer.weight == 0.0
+
+
+@pytest.mark.parametrize("replace", [copy.copy, copy.deepcopy, REPLACEMENTS["pickle"]])
+@pytest.mark.parametrize("shape", ["cosine", square])
+def test_copies_are_equal_and_go_their_own_way(replace, shape):
+    annealer = Annealer(5, shape, 0.1, cyclical=True, ratio=0.8)
+    annealer.step()
+    twin = replace(annealer)
+    assert twin == annealer
+    assert twin.schedule(12) == annealer.schedule(12)
+    twin.step()
+    twin.cyclical_setter(False)
+    assert twin != annealer
+    assert (annealer.current_step, annealer.cyclical) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "changed", [{name: value} for name, value in SETTINGS.items()] + [{"cyclical": True}], ids=repr
+)
+def test_annealers_are_equal_when_every_setting_and_the_step_are(changed):
+    assert Annealer(**{"total_steps": 4, **changed}) == Annealer(**{"total_steps": 4, **changed})
+    assert Annealer(**{"total_steps": 4, **changed}) != Annealer(4)
+
+
+def test_equality_beyond_settings():
+    moved = Annealer(4)
+    moved.step()
+    assert moved != Annealer(4)
+    assert Annealer(4) != "Annealer" and Annealer(4) != Annealer(4).state_dict()
+
+
+def test_annealers_are_unhashable():
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Annealer(4))
+
+
+def test_repr_shows_every_setting_and_the_step():
+    annealer = Annealer(9, "cosine", 0.25, True, True, ratio=0.75)
+    annealer.step()
+    shown = repr(annealer)
+    assert shown.startswith("Annealer(")
+    for part in (
+        "total_steps=9",
+        "'cosine'",
+        "baseline=0.25",
+        "cyclical=True",
+        "disable=True",
+        "ratio=0.75",
+        "current_step=1",
+    ):
+        assert part in shown
+    assert "square" in repr(Annealer(4, square))
+
+
+# ------------------------------------------------------------------------------------------------ callables as shape
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [square, lambda p: p**2, np.square, functools.partial(power, exponent=2), Power(2)],
+    ids=["function", "lambda", "ufunc", "partial", "dataclass"],
+)
+def test_any_function_with_the_right_ends_is_a_shape(shape):
+    weights = Annealer(4, shape, baseline=0.5).schedule(6)
+    assert weights == pytest.approx([0.5, 0.5 + 1 / 32, 0.625, 0.5 + 9 / 32, 1.0, 1.0], abs=1e-12)
+    assert all(type(weight) is float for weight in weights)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        (lambda p: p / 2, ["shape(0) = 0", "shape(1) = 1", "0.5"]),
+        (lambda p: 1 - p, ["shape(0) = 0", "shape(1) = 1", "1.0 and 0.0"]),
+        (lambda p: p + 0.125, ["shape(0) = 0", "0.125 and 1.125"]),
+        (lambda p: math.nan, ["shape(0) = 0", "nan"]),
+        (lambda p: None, ["shape(0) = 0", "None"]),
+    ],
+)
+def test_a_function_with_other_ends_is_refused_at_construction(shape, words):
+    with pytest.raises(ValueError) as caught:
+        Annealer(4, shape)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize(("middle", "shown"), [(1.5, "1.5"), (-0.25, "-0.25"), (math.nan, "nan")])
+def test_a_function_that_leaves_the_interval_in_between_is_refused_there(middle, shown):
+    annealer = Annealer(4, lambda p: middle if p == 0.5 else p)
+    assert annealer.weight_at(1) == 0.25
+    with pytest.raises(ValueError) as caught:
+        annealer.weight_at(2)
+    assert [word for word in ["[0, 1]", "shape(0.5)", shown] if word not in str(caught.value)] == []
+
+
+# ---------------------------------------------------------------------------------------------------------- arguments
+
+
+def test_the_positional_order_and_the_defaults():
+    annealer = Annealer(5, "cosine", 0.25, True, False)
+    assert (annealer.total_steps, annealer.shape, annealer.baseline) == (5, "cosine", 0.25)
+    assert (annealer.cyclical, annealer.disable, annealer.ratio, annealer.current_step) == (True, False, 1.0, 0)
+    assert Annealer(5) == Annealer(5, "linear", 0.0, False, False, ratio=1.0)
+    with pytest.raises(TypeError, match="positional"):
+        Annealer(5, "cosine", 0.25, True, False, 0.5)
+
+
+def test_numbers_of_numpy_are_numbers():
+    annealer = Annealer(np.int64(4), baseline=np.float32(0.5), ratio=np.float64(0.5))
+    assert annealer == Annealer(4, baseline=0.5, ratio=0.5)
+    assert json.loads(json.dumps(annealer.state_dict())) == annealer.state_dict()
+
+
+CHOICES = ["shape", "'linear'", "'cosine'", "'logistic'", "function"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"total_steps": 0}, ValueError, ["total_steps", "at least 1", "0"]),
+        ({"total_steps": -3}, ValueError, ["total_steps", "at least 1", "-3"]),
+        ({"total_steps": 2.5}, TypeError, ["total_steps", "integer", "2.5"]),
+        ({"total_steps": 4.0}, TypeError, ["total_steps", "integer", "4.0"]),
+        ({"total_steps": math.nan}, TypeError, ["total_steps", "integer", "nan"]),
+        ({"total_steps": "4"}, TypeError, ["total_steps", "integer", "'4'"]),
+        ({"total_steps": None}, TypeError, ["total_steps", "integer", "None"]),
+        ({"total_steps": True}, TypeError, ["total_steps", "integer", "True"]),
+        ({"shape": "cos"}, ValueError, [*CHOICES, "'cos'"]),
+        ({"shape": "Linear"}, ValueError, [*CHOICES, "'Linear'"]),
+        ({"shape": None}, TypeError, [*CHOICES, "None"]),
+        ({"shape": 3}, TypeError, [*CHOICES, "3"]),
+        ({"baseline": -0.125}, ValueError, ["baseline", "[0, 1]", "-0.125"]),
+        ({"baseline": 1.5}, ValueError, ["baseline", "[0, 1]", "1.5"]),
+        ({"baseline": math.nan}, ValueError, ["baseline", "[0, 1]", "nan"]),
+        ({"baseline": "0.5"}, TypeError, ["baseline", "number", "'0.5'"]),
+        ({"baseline": None}, TypeError, ["baseline", "number", "None"]),
+        ({"baseline": True}, TypeError, ["baseline", "number", "True"]),
+        ({"cyclical": 1}, TypeError, ["cyclical", "True or False", "1"]),
+        ({"cyclical": "no"}, TypeError, ["cyclical", "True or False", "'no'"]),
+        ({"disable": None}, TypeError, ["disable", "True or False", "None"]),
+        ({"ratio": 0}, ValueError, ["ratio", "(0, 1]", "0"]),
+        ({"ratio": -0.5}, ValueError, ["ratio", "(0, 1]", "-0.5"]),
+        ({"ratio": 1.25}, ValueError, ["ratio", "(0, 1]", "1.25"]),
+        ({"ratio": math.nan}, ValueError, ["ratio", "(0, 1]", "nan"]),
+        ({"ratio": math.inf}, ValueError, ["ratio", "(0, 1]", "inf"]),
+        ({"ratio": [0.5]}, TypeError, ["ratio", "number", "[0.5]"]),
+    ],
+    ids=repr,
+)
+def test_bad_arguments_are_refused_by_name_and_value(arguments, error, words):
+    with pytest.raises(error) as caught:
+        Annealer(**{"total_steps": 4, **arguments})
+    expected, _, got = str(caught.value).partition("but got")
+    assert [word for word in words[:-1] if word not in expected] == []
+    assert words[-1] in got
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda annealer: annealer.weight_at(-1), ValueError, ["step", "at least 0", "-1"]),
+        (lambda annealer: annealer.weight_at(5), ValueError, ["step", "total_steps=4", "5"]),
+        (lambda annealer: annealer.weight_at(0.5), TypeError, ["step", "integer", "0.5"]),
+        (lambda annealer: annealer.schedule(-2), ValueError, ["n ", "at least 0", "-2"]),
+        (lambda annealer: annealer.schedule(2.0), TypeError, ["n ", "integer", "2.0"]),
+        (lambda annealer: annealer.cyclical_setter(1), TypeError, ["cyclical", "True or False", "1"]),
+        (lambda annealer: annealer.set_cyclical(None), TypeError, ["cyclical", "True or False", "None"]),
+    ],
+)
+def test_bad_calls_are_refused_by_name_and_value(call, error, words):
+    annealer = Annealer(4)
+    with pytest.raises(error) as caught:
+        call(annealer)
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert annealer == Annealer(4)

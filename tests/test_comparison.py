@@ -241,12 +241,12 @@ def line_about(verdict, beginning):
     "kl, words",
     [
         ([0.001, 0.02], "the KL term vanished (below 0.1 nats in every one of 2 seeds)"),
-        ([0.001, 0.5], "the KL term vanished in 1 of 2 seeds"),
-        ([0.5, 0.001], "the KL term vanished in 1 of 2 seeds"),
-        ([0.101, 3.0], "the KL term did not vanish in every one of 2 seeds"),
-        ([0.0, 0.0, 0.3], "the KL term vanished in 2 of 3 seeds"),
+        ([0.001, 0.5], "the KL term vanished in 1 of 2 seeds, and did not in the others"),
+        ([0.5, 0.001], "the KL term vanished in 1 of 2 seeds, and did not in the others"),
+        ([0.101, 3.0], "the KL term did not vanish (0.1 nats or more in every one of 2 seeds)"),
+        ([0.0, 0.0, 0.3], "the KL term vanished in 2 of 3 seeds, and did not in the others"),
         ([0.0999], "the KL term vanished (below 0.1 nats on its one seed)"),
-        ([0.1], "the KL term did not vanish on its one seed"),
+        ([0.1], "the KL term did not vanish (0.1 nats or more on its one seed)"),
     ],
 )
 def test_the_verdict_says_where_the_kl_term_vanished(judged, kl, words):

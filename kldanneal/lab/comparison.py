@@ -283,7 +283,7 @@ def _vanishing(name: str, metrics: Sequence[Metrics], latent: int) -> str:
     elif vanished:
         says = f"the KL term vanished {_count(vanished, len(metrics))}, and did not in the others"
     else:
-        says = f"the KL term did not vanish (above {VANISHED} nats {_count(len(metrics), len(metrics))})"
+        says = f"the KL term did not vanish ({VANISHED} nats or more {_count(len(metrics), len(metrics))})"
     return f"{name}: KL {kl:.3f}, {units:g} of {latent} units active: {says}."
 
 

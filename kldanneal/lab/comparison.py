@@ -179,7 +179,8 @@ class Comparison:
             final = {
                 name: statistics.mean(self.metrics[name, seed].kl for seed in self.seeds) for name in self.schedules
             }
-        return plot_comparison(self.histories(), final, title=f"{self.corpus.name}, {_plural(len(self.seeds), 'seed')}")
+        title = f"{self.corpus.name}, {_plural(len(self.seeds), 'seed')}"
+        return plot_comparison(self.histories(), final, title + ("; KL below: on held-out text" if final else ""))
 
     @torch.no_grad()
     def samples(self, n: int = 5) -> str:

@@ -73,10 +73,11 @@ class Run:
         self.model = LSTMVAE(len(corpus.vocab), **settings.model_options(), generator=self.order).to(self.device)
         self.criterion = VAELoss("cross_entropy")
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.lr, fused=True)
-        cycle = math.ceil(settings.steps / settings.lr_cycles) if settings.lr_schedule == "cosine-restarts" else 0
-        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: (1 + math.cos(math.pi * (step % cycle) / cycle)) / 2 if cycle else 1.0
-        )
+        if settings.lr_schedule == "cosine-restarts":
+            cycle = math.ceil(settings.steps / settings.lr_cycles)
+            self.lr_scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(self.optimizer, T_0=cycle)
+        else:
+            self.lr_scheduler = torch.optim.lr_scheduler.ConstantLR(self.optimizer, factor=1.0)
         self.step = 0
         self.seconds = 0.0  # spent in training, over all sessions
         self.sentences = 0  # seen so far
@@ -123,22 +124,18 @@ class Run:
         self.model.train()
         saved_step, saved_at = self.step, time.monotonic()
         with one_thread():
-            try:
-                while self.step < self.settings.steps and not (stop and stop.is_set()):
-                    started = time.perf_counter()
-                    self.update()
-                    self.seconds += time.perf_counter() - started
-                    if progress:
-                        progress(1)
-                    due = self.step - saved_step >= every_updates or time.monotonic() - saved_at >= every_seconds
-                    if checkpoint and due:
-                        self.save(checkpoint)
-                        saved_step, saved_at = self.step, time.monotonic()
-            except FloatingPointError:
-                raise  # what is on disk is the last good state
-            else:
-                if checkpoint:
+            while self.step < self.settings.steps and not (stop and stop.is_set()):
+                started = time.perf_counter()
+                self.update()
+                self.seconds += time.perf_counter() - started
+                if progress:
+                    progress(1)
+                due = self.step - saved_step >= every_updates or time.monotonic() - saved_at >= every_seconds
+                if checkpoint and due:
                     self.save(checkpoint)
+                    saved_step, saved_at = self.step, time.monotonic()
+            if checkpoint:  # not after an error: what is on disk then is the last good state
+                self.save(checkpoint)
         return self
 
     def history(self) -> dict[str, list[float]]:
@@ -152,7 +149,7 @@ class Run:
             "identity": self._identity(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "lr_scheduler": {"last_epoch": self.lr_scheduler.last_epoch},
+            "lr_scheduler": self.lr_scheduler.state_dict(),
             "annealer": self.annealer.state_dict(),
             "noise": self.noise.get_state(),
             "epoch_start": self._epoch_start,
@@ -175,7 +172,7 @@ class Run:
         self.annealer.load_state_dict(state["annealer"])
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.lr_scheduler.load_state_dict({**self.lr_scheduler.state_dict(), **state["lr_scheduler"]})
+        self.lr_scheduler.load_state_dict(state["lr_scheduler"])
         self.noise.set_state(state["noise"])
         self.order.set_state(state["epoch_start"])
         self._epoch_start = state["epoch_start"]

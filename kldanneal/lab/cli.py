@@ -72,9 +72,8 @@ def compare(given: dict[str, Any]) -> int:
     corpus = load_corpus(**{"name": config["corpus"]}, **{n: config[n] for n in ("max_length", "vocab_size", "root")})
     _claim(out, config, corpus.digest, resume)
     print(corpus.describe())
-    print(
-        f"{len(schedules)} schedules x {config['seeds']} seeds, {settings.steps:,} steps each, on {device}", flush=True
-    )
+    runs = f"{len(schedules) * config['seeds']} runs ({len(schedules)} schedules, {config['seeds']} of each)"
+    print(f"{runs}, {settings.steps:,} steps each, on {device}", flush=True)
     comparison = Comparison(
         corpus,
         schedules,

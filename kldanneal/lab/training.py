@@ -140,9 +140,10 @@ class Run:
 
     def history(self) -> dict[str, list[float]]:
         """``step``, ``kl_weight``, ``reconstruction`` and ``kl`` of every update, in nats per sentence of its batch."""
-        columns = zip(*self._rows, strict=True) if self._rows else ((), (), ())
+        rows = self._rows[:]  # another thread may be training
+        columns = zip(*rows, strict=True) if rows else ((), (), ())
         named = dict(zip(("kl_weight", "reconstruction", "kl"), map(list, columns), strict=True))
-        return {"step": list(range(len(self._rows))), **named}
+        return {"step": list(range(len(rows))), **named}
 
     def state_dict(self) -> dict[str, Any]:
         return {

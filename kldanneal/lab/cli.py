@@ -69,7 +69,7 @@ def compare(given: dict[str, Any]) -> int:
     options = {name: config[name] for name in ("shape", "cycles", "ratio")}
     schedules = parse_schedules(config["schedules"].split(","), steps=settings.steps, **options)
     device = pick_device(config["device"])
-    corpus = load_corpus(**{"name": config["corpus"]}, **{n: config[n] for n in ("max_length", "vocab_size", "root")})
+    corpus = load_corpus(config["corpus"], **{name: config[name] for name in ("max_length", "vocab_size", "root")})
     _claim(out, config, corpus.digest, resume)
     print(corpus.describe())
     runs = f"{len(schedules) * config['seeds']} runs ({len(schedules)} schedules, {config['seeds']} of each)"

@@ -224,9 +224,7 @@ class Comparison:
         picture = io.BytesIO()
         self.figure().savefig(picture, format="png", dpi=150)
         write_atomically(folder / "comparison.png", picture.getvalue())
-        write_atomically(
-            folder / "summary.csv", _csv(SUMMARY_COLUMNS, self.summary())
-        )  # last: it says that all is there
+        write_atomically(folder / "summary.csv", _csv(SUMMARY_COLUMNS, self.summary()))
 
     def _fit_one(self, key: tuple[str, int], stop: threading.Event, advance: Callable[[int], object]) -> None:
         run = self.runs[key]

@@ -67,9 +67,9 @@ class Settings:
 #: Beyond these a number is a slip of the keyboard, and would end in an out-of-memory kill without a word.
 LARGEST = {
     "steps": 10**9,
-    "batch_size": 10**5,
+    "batch_size": 10**4,
     "lr_cycles": 10**9,
-    "embedding": 10**4,
-    "hidden": 10**4,
-    "latent": 10**4,
+    "embedding": 4096,
+    "hidden": 4096,
+    "latent": 1024,
 }

@@ -18,7 +18,7 @@ help:
 
 #: make lab      open the notebooks in JupyterLab
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 #: make test     lint, and run every test
 test: $(READY)

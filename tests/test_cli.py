@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import same
 
 import kldanneal
 from kldanneal import Annealer
@@ -58,15 +59,6 @@ def rows(path):
 
 def checkpoints(out):
     return {path.name: torch.load(path, weights_only=True) for path in (out / "checkpoints").iterdir()}
-
-
-def same(a, b):
-    """Equal bit for bit, but for the time it took."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a if key != "seconds")
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
 def one_line_error(status, stderr, *words):

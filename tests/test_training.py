@@ -11,6 +11,7 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import same
 from torch.distributions import Normal, kl_divergence
 
 from kldanneal import Annealer
@@ -24,15 +25,6 @@ SMALL = Settings(
 NOISY = dataclasses.replace(SMALL, word_dropout=0.3, dropout=0.2, lr_schedule="cosine-restarts", lr_cycles=3)
 ALWAYS_ONE = {"total_steps": 1, "disable": True}
 CYCLES = {"total_steps": 6, "cyclical": True, "ratio": 0.5}
-
-
-def same(a, b):
-    """Whether two states are equal bit for bit, through dicts and lists; the time spent is not part of it."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a if key != "seconds")
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
 def state(run):

@@ -9,6 +9,7 @@ Modules, in reading order:
     settings     what a run is trained with
     training     one run: the training loop, resumable bit for bit
     threads      a core for each run
+    files        written whole or not at all
     metrics      KL, reconstruction, -ELBO, active units, mutual information, -log p(x), always at KL weight 1
     comparison   several runs side by side, their tables, pictures and verdict
     plots        pictures of schedules and runs

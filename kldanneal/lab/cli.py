@@ -14,8 +14,9 @@ import torchtext
 
 import kldanneal
 from kldanneal.annealing import SHAPES
-from kldanneal.lab.comparison import Comparison, write_atomically
+from kldanneal.lab.comparison import Comparison
 from kldanneal.lab.corpora import CORPORA, MAX_LENGTH, VOCAB_SIZE, load_corpus
+from kldanneal.lab.files import write_atomically
 from kldanneal.lab.plots import plot_schedules
 from kldanneal.lab.schedules import NAMED, parse_schedules
 from kldanneal.lab.settings import LR_SCHEDULES, Settings
@@ -97,9 +98,9 @@ def compare(given: dict[str, Any]) -> int:
 
 def schedule(given: dict[str, Any]) -> int:
     steps, names = given["steps"], given["schedules"].split(",")
-    for option, most in (("steps", MOST_SHOWN), ("rows", MOST_SHOWN)):
-        if not 1 <= given[option] <= most:
-            raise ValueError(f"Expected --{option} to be from 1 to {most:,}, but got {given[option]}")
+    for option in ("steps", "rows"):
+        if not 1 <= given[option] <= MOST_SHOWN:
+            raise ValueError(f"Expected --{option} to be from 1 to {MOST_SHOWN:,}, but got {given[option]}")
     annealers = parse_schedules(names, steps=steps, **{name: given[name] for name in ("shape", "cycles", "ratio")})
     if given["plot"]:
         picture = io.BytesIO()

@@ -1,15 +1,16 @@
 """Several schedules side by side: trained on the same seeds, measured, drawn, and judged in words.
 
-comparison = Comparison(corpus, parse_schedules(["constant", "cyclical"], steps=2000), Settings(steps=2000))
-comparison.fit()
-print(comparison.table())
-print(comparison.verdict())
-comparison.figure()
+    comparison = Comparison(corpus, parse_schedules(["constant", "cyclical"], steps=2000), Settings(steps=2000))
+    comparison.fit()
+    print(comparison.table())
+    print(comparison.verdict())
+    comparison.figure()
+
+Every run is saved as it trains, if a folder is named, and all of them can be stopped and resumed.
 """
 
 import csv
 import io
-import os
 import statistics
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from tqdm.auto import tqdm
 
 from kldanneal import Annealer
 from kldanneal.lab.corpora import Corpus
+from kldanneal.lab.files import write_atomically
 from kldanneal.lab.metrics import Metrics, evaluate
 from kldanneal.lab.plots import plot_comparison
 from kldanneal.lab.settings import Settings
@@ -238,16 +240,6 @@ class Comparison:
 
     def _position(self, key: tuple[str, int]) -> tuple[int, int]:
         return self.schedules.index(key[0]), self.seeds.index(key[1])
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """A crash or a full disk leaves the old file or the new one, never half of one."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:

@@ -20,6 +20,8 @@ from pathlib import Path
 from platformdirs import user_cache_path
 from tqdm.auto import tqdm
 
+from kldanneal.lab.files import replacing
+
 PACKAGES = ("torch", "numpy", "sympy", "networkx")  # torch, and what it brings along
 SKIPPED_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "testing", "__pycache__"}
 SENTENCE = re.compile(r"[A-Z][a-z]*(?:,? [A-Za-z][a-z'-]*)+\.?")  # words and commas: no code
@@ -46,7 +48,9 @@ def docstring_sentences() -> list[str]:
         return cache.read_text(encoding="utf-8").splitlines()
     sentences = list(dict.fromkeys(_read_all()))  # distinct, first come first
     try:
-        _write_atomically(cache, "\n".join(sentences) + "\n")
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(cache, f".{os.getpid()}.partial") as file:  # another process may be writing the same cache
+            file.write(("\n".join(sentences) + "\n").encode())
     except OSError as error:
         warnings.warn(f"The docstring sentences could not be cached and will be read again: {error}", stacklevel=2)
     return sentences
@@ -90,13 +94,3 @@ def _python_files(root: Path) -> Iterator[Path]:
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = sorted(set(subfolders) - SKIPPED_FOLDERS)
         yield from (Path(folder, file) for file in sorted(files) if file.endswith(".py"))
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

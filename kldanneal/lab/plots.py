@@ -95,9 +95,8 @@ def _zoom_on_the_end(axes: Axes) -> None:
     if not axes.lines:
         return
     ends = np.concatenate([line.get_ydata()[len(line.get_ydata()) // 10 :] for line in axes.lines])
-    if len(ends):
-        margin = 0.05 * (np.ptp(ends) or 1)
-        axes.set_ylim(ends.min() - margin, ends.max() + margin)
+    margin = 0.05 * (np.ptp(ends) or 1)
+    axes.set_ylim(ends.min() - margin, ends.max() + margin)
 
 
 def _tidy(axes: Axes) -> None:

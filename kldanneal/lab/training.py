@@ -9,7 +9,6 @@ initial weights, batches and noise whatever their schedule, and a run is the sam
 """
 
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from kldanneal import Annealer, VAELoss
 from kldanneal.lab.corpora import Corpus
+from kldanneal.lab.files import replacing
 from kldanneal.lab.model import LSTMVAE
 from kldanneal.lab.settings import Settings
 from kldanneal.lab.threads import one_thread
@@ -184,17 +184,11 @@ class Run:
     def save(self, path: str | Path) -> None:
         """Writes the run to a file, atomically: a crash leaves the old file or the new one, never half of one."""
         path = Path(path)
-        partial = path.with_name(path.name + ".partial")
         try:
-            with partial.open("wb") as file:
+            with replacing(path) as file:
                 torch.save(self.state_dict(), file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
         except RuntimeError as error:  # how torch reports a full disk
             raise OSError(f"The checkpoint {path} could not be written: {error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def load(self, path: str | Path) -> "Run":
         """Goes on from a saved run of the same corpus, schedule, settings and seed."""

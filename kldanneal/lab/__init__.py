@@ -13,12 +13,15 @@ Modules, in reading order:
     metrics      KL, reconstruction, -ELBO, active units, mutual information, -log p(x), always at KL weight 1
     comparison   several runs side by side, their tables, pictures and verdict
     plots        pictures of schedules and runs
+    bank         what became of a real run under each of many schedules
+    widgets      the notebooks' sliders and buttons
+    notebook     the first cell of every notebook
     cli          the command ``kldanneal``
 """
 
 from importlib.util import find_spec
 
-for _package in ("torchtext", "numpy", "matplotlib", "tqdm", "platformdirs"):
+for _package in ("torchtext", "numpy", "matplotlib", "tqdm", "platformdirs", "ipywidgets"):
     if find_spec(_package) is None:
         raise ModuleNotFoundError(
             f"kldanneal.lab needs {_package}, which is not installed. Install the extra that brings it: "

@@ -73,3 +73,6 @@ LARGEST = {
     "hidden": 4096,
     "latent": 1024,
 }
+
+#: A small model and a short run of the toy language, for when somebody waits: a quarter of a minute on one core.
+QUICK = Settings(steps=2000, lr=0.01, embedding=32, hidden=32)

@@ -1,0 +1,242 @@
+"""The schedule explorer: shape a schedule with sliders, and see at once what became of the nearest real run."""
+
+from functools import cache, partial
+
+import ipywidgets as W
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from tqdm.notebook import tqdm
+
+from kldanneal import Annealer
+from kldanneal.annealing import SHAPES
+from kldanneal.lab import toy
+from kldanneal.lab.bank import CONSTANT, RATIO, TOTAL_STEPS, Bank, Cell, load_bank
+from kldanneal.lab.corpora import load_corpus
+from kldanneal.lab.metrics import evaluate
+from kldanneal.lab.plots import smooth
+from kldanneal.lab.settings import Settings
+from kldanneal.lab.training import Run
+from kldanneal.lab.widgets.background import Background, Stop
+from kldanneal.lab.widgets.picture import Picture
+
+CHOSEN, BANK, NOW = "#0072B2", "#E69F00", "#D55E00"  # Okabe and Ito's blue, orange and vermilion
+DPI = 110
+
+
+class OutcomePlot:
+    """A schedule's KL weight, and below it KL and reconstruction of the nearest runs of the bank, a line a seed."""
+
+    def __init__(self, bank: Bank) -> None:
+        self.bank, self.steps = bank, bank.steps[-1]
+        self.figure = Figure(figsize=(5, 5), dpi=DPI, layout="constrained")
+        axes = self.figure.subplots(3, sharex=True, height_ratios=(1, 1.5, 1.2))
+        weight, kl, reconstruction = axes
+        (self.nearest,) = weight.plot([], [], color=BANK, linestyle="--")
+        (self.chosen,) = weight.plot([], [], color=CHOSEN, label="chosen schedule")
+        seeds = len(bank.runs[CONSTANT])
+        self.curves = {
+            (column, seed): axis.plot([], [], color=BANK, linewidth=1)[0]
+            for axis, column in ((kl, "kl"), (reconstruction, "reconstruction"))
+            for seed in range(seeds)
+        }
+        (self.now_kl,) = kl.plot([], [], color=NOW, label="trained now")
+        (self.now_reconstruction,) = reconstruction.plot([], [], color=NOW)
+        self.moving = [self.nearest, self.chosen, *self.curves.values(), self.now_kl, self.now_reconstruction]
+        constant = np.mean([run.kl_curve for run in bank.runs[CONSTANT]], axis=0)
+        kl.plot(bank.steps, constant, color="black", linewidth=1, linestyle=":", label="constant weight 1")
+        kl.plot([], [], color=BANK, label=f"nearest run, {seeds} seeds")
+        reconstruction.axhline(toy.ENTROPY, color="grey", linestyle=":", label="entropy")
+        weight.set(xlim=(0, self.steps), ylim=(-0.05, 1.05), ylabel="KL weight")
+        kl.set(yscale="log", ylim=(1e-3, 60), ylabel="KL (nats)")
+        reconstruction.set(ylim=(toy.ENTROPY - 4, toy.ENTROPY + 6), ylabel="reconstruction\n(nats)", xlabel="update")
+        for axis in axes:
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.grid(alpha=0.25)
+        self.figure.align_ylabels()
+        self.figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
+
+    def show(self, annealer: Annealer) -> Cell:
+        """Sets the lines for a schedule; returns the cell of the bank that it is compared with."""
+        cell = self.bank.nearest(annealer)
+        self.chosen.set_data(range(self.steps), annealer.schedule(self.steps))
+        self.nearest.set_data(range(self.steps), _schedule(cell, self.steps))
+        for (column, seed), line in self.curves.items():
+            line.set_data(self.bank.steps, getattr(self.bank.runs[cell][seed], f"{column}_curve"))
+        self.show_run({"step": [], "kl": [], "reconstruction": []})
+        return cell
+
+    def apart(self) -> float:
+        """The mean difference between the weights of the schedule and of the nearest runs."""
+        return float(np.abs(np.subtract(self.chosen.get_ydata(), self.nearest.get_ydata())).mean())
+
+    def show_run(self, history: dict[str, list[float]]) -> None:
+        """Sets the lines of a run that is trained now."""
+        for line, column in ((self.now_kl, "kl"), (self.now_reconstruction, "reconstruction")):
+            line.set_data(history["step"], smooth(history[column], 20) if history["step"] else [])
+
+
+class MapPlot:
+    """The phase diagram: final KL of every schedule of the bank, mean over seeds."""
+
+    def __init__(self, bank: Bank) -> None:
+        self.rows = [(shape, cyclical) for cyclical in (False, True) for shape in SHAPES]
+        kl = np.array([[bank.mean(Cell(*row, n), "kl") for n in TOTAL_STEPS] for row in self.rows])
+        self.figure = Figure(figsize=(5, 3.6), dpi=DPI, layout="constrained")
+        axes = self.figure.subplots()
+        image = axes.imshow(kl, cmap="cividis", vmin=0, aspect="auto")
+        for (i, j), value in np.ndenumerate(kl):
+            colour = "white" if value < image.norm.vmax / 2 else "black"
+            axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour, fontsize="small")
+        axes.set_xticks(range(len(TOTAL_STEPS)), TOTAL_STEPS)
+        axes.set_yticks(range(len(self.rows)), [f"{shape}, {_mode(cyclical)}" for shape, cyclical in self.rows])
+        axes.axhline(len(SHAPES) - 0.5, color="white", linewidth=2)
+        constant = bank.mean(CONSTANT, "kl")
+        axes.set(xlabel="total_steps", title=f"final KL in nats (constant weight 1: {constant:.3f})")
+        self.figure.colorbar(image, ax=axes, label="KL (nats per sentence)")
+        self.mark = axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor=NOW, linewidth=3, visible=False))
+        self.moving = [self.mark]
+
+    def show(self, cell: Cell) -> None:
+        """Puts the mark around a cell."""
+        self.mark.set_visible(cell != CONSTANT)
+        if cell != CONSTANT:
+            row = self.rows.index((cell.shape, cell.cyclical))
+            self.mark.set_xy((TOTAL_STEPS.index(cell.total_steps) - 0.5, row - 0.5))
+
+
+def plot_outcome(annealer: Annealer, bank: Bank | None = None) -> Figure:
+    """A schedule, with KL and reconstruction of the nearest runs of the bank."""
+    plot = OutcomePlot(bank or load_bank())
+    plot.show(annealer)
+    return plot.figure
+
+
+def plot_map(annealer: Annealer | None = None, bank: Bank | None = None) -> Figure:
+    """The final KL of all runs of the bank, with a mark at the one nearest to a schedule."""
+    bank = bank or load_bank()
+    plot = MapPlot(bank)
+    if annealer:
+        plot.show(bank.nearest(annealer))
+    return plot.figure
+
+
+class ScheduleExplorer(W.VBox):
+    """Sliders for a schedule; beside its curve the outcome of the nearest run of the bank, and its place on the map.
+
+    The button trains the LSTM VAE on the toy language under exactly the chosen schedule, with the bank's settings.
+    Stopped, the same button goes on; a slider that is moved starts afresh.
+    """
+
+    def __init__(self, bank: Bank | None = None) -> None:
+        self.bank = bank = bank or load_bank()
+        self.settings = Settings(**bank.about["settings"])
+        self.run: Run | None = None  # what the button trains, under the schedule self.trained
+        self.trained, self.metrics, self.cell = None, None, CONSTANT
+        self.outcome, self.map = OutcomePlot(bank), MapPlot(bank)
+        wide = {"style": {"description_width": "6em"}, "layout": W.Layout(width="100%", max_width="26em")}
+        steps = self.settings.steps
+        self.shape = W.SelectionSlider(options=list(SHAPES), value="linear", description="shape", **wide)
+        self.total_steps = W.IntSlider(value=1000, min=10, max=steps, step=10, description="total_steps", **wide)
+        self.cyclical = W.Checkbox(value=False, description="cyclical", indent=False)
+        self.cycles = W.IntSlider(value=2, min=1, max=40, description="cycles", disabled=True, **wide)
+        self.ratio = W.FloatSlider(value=RATIO, min=0.05, max=1, step=0.05, description="ratio", **wide)
+        self.baseline = W.FloatSlider(value=0, min=0, max=1, step=0.05, description="baseline", **wide)
+        self.button = W.Button(description="Train this one now", button_style="primary")
+        self.progress, self.summary = W.Box(), W.HTML()
+        self.background = Background("ScheduleExplorer", self._tick, self._ended)
+        self.picture = Picture(self.outcome.figure, self.outcome.moving)
+        self.map_picture = Picture(self.map.figure, self.map.moving)
+        self._draw()
+        controls = [self.shape, self.total_steps, self.cyclical, self.cycles, self.ratio, self.baseline]
+        for control in controls:
+            control.observe(self.background.guard(partial(self._moved, control)), "value")
+        self.button.on_click(self.background.guard(self._clicked))
+        left = W.VBox([*controls, self.button, self.progress, self.background.message, self.summary, self.map_picture])
+        for column in (left, self.picture):
+            column.layout.flex, column.layout.min_width = "1 1 22em", "0"
+        super().__init__([W.Box([left, self.picture], layout=W.Layout(flex_flow="row wrap", align_items="flex-start"))])
+
+    def annealer(self) -> Annealer:
+        """The schedule that the controls show."""
+        return Annealer(self.total_steps.value, self.shape.value, baseline=self.baseline.value,
+                        cyclical=self.cyclical.value, ratio=self.ratio.value)  # fmt: skip
+
+    def _moved(self, control: W.Widget, _change: dict) -> None:
+        self.cycles.disabled = not self.cyclical.value
+        if control is self.cycles:
+            self.total_steps.value = round(self.settings.steps / self.cycles.value)
+        self._draw()
+
+    def _draw(self) -> None:
+        annealer = self.annealer()
+        with Picture.lock:
+            cell = self.outcome.show(annealer)
+            if self.run and self.trained == annealer:
+                self.outcome.show_run(self.run.history())
+            self.picture.refresh()
+            if cell != self.cell:
+                self.cell = cell
+                self.map.show(cell)
+                self.map_picture.refresh()
+        self.summary.value = self._summary(annealer, cell)
+        self._label()
+
+    def _summary(self, annealer: Annealer, cell: Cell) -> str:
+        rows = [(f"nearest, seed {run.seed}", run) for run in self.bank.runs[cell]]
+        if self.metrics and self.trained == annealer:
+            rows.append(("<b>trained now, seed 0</b>", self.metrics))
+        lines = "".join(
+            f"<tr><td>{name}</td><td>{run.kl:.3f}</td><td>{run.reconstruction:.2f}</td><td>{run.neg_elbo:.2f}</td>"
+            f"<td>{run.active_units}</td><td>{run.mutual_information:.2f}</td></tr>"
+            for name, run in rows
+        )
+        return (
+            f"Nearest run: <b>{cell.shape}, total_steps {cell.total_steps}, {_mode(cell.cyclical)}</b>, ratio {RATIO}, "
+            f"baseline 0. Its KL weight differs by {self.outcome.apart():.2f} on average."
+            "<table><tr><th></th><th>KL</th><th>reconstr.</th><th>-ELBO</th><th>active units</th><th>I(x; z)</th></tr>"
+            f"{lines}</table>nats per sentence at KL weight 1, on held-out sentences"
+        )
+
+    def _clicked(self, _button: W.Button) -> None:
+        if self.background.running:
+            self.button.disabled = True  # until it has stopped
+            self.background.ask_to_stop()
+            return
+        if self.run is None or self.trained != self.annealer() or self.run.step == self.settings.steps:
+            self.trained, self.metrics = self.annealer(), None
+            self.run = Run(load_corpus("toy"), self.annealer(), self.settings, name="this one")
+        self.bar = tqdm(total=self.settings.steps, initial=self.run.step, display=False, unit="update")
+        self.progress.children = [self.bar.container]
+        self.background.start(self._train)
+        self._label()
+
+    def _train(self, stop: Stop) -> None:
+        self.run.fit(stop=stop, progress=self.bar.update)
+        if not stop.is_set():
+            self.metrics = evaluate(self.run.model, self.run.corpus.test)
+
+    def _tick(self) -> None:
+        if self.trained == self.annealer():
+            with Picture.lock:
+                self.outcome.show_run(self.run.history())
+                self.picture.refresh()
+
+    def _ended(self) -> None:
+        self.bar.close()
+        self.button.disabled = False
+        self._draw()
+
+    def _label(self) -> None:
+        unfinished = self.run and 0 < self.run.step < self.settings.steps and self.trained == self.annealer()
+        texts = {True: "Stop", False: "Go on" if unfinished else "Train this one now"}
+        self.button.description = texts[self.background.running]
+
+
+@cache
+def _schedule(cell: Cell, steps: int) -> list[float]:
+    return cell.annealer().schedule(steps)
+
+
+def _mode(cyclical: bool) -> str:
+    return "cycles" if cyclical else "once"

@@ -11,7 +11,7 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help lab test compare bank clean
+.PHONY: help lab test test-colab compare bank clean
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -25,6 +25,14 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest $(ARGS)
+
+#: make test-colab    the notebooks as in Colab: a google.colab that is imitated, and ipywidgets 7.7
+test-colab: export IPYWIDGETS7 = $(CURDIR)/.venv/ipywidgets7
+test-colab: $(READY)
+	test -d $$IPYWIDGETS7 || \
+	  $(BIN)/python -m pip install --quiet --no-deps --target $$IPYWIDGETS7 ipywidgets==7.7.1 ipython_genutils
+	PYTHONPATH=$$IPYWIDGETS7 $(BIN)/python -m pytest tests/test_widgets.py tests/test_side_by_side.py tests/test_driver.py
+	$(BIN)/python -m pytest tests/colab
 
 #: make compare  train four schedules side by side on real text; writes OUT (default: comparison), or goes on with it
 compare: $(READY)

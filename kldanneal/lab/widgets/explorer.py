@@ -21,7 +21,7 @@ from kldanneal.lab.widgets.background import Background, Stop
 from kldanneal.lab.widgets.picture import Picture
 
 CHOSEN, BANK, NOW = "#0072B2", "#E69F00", "#D55E00"  # Okabe and Ito's blue, orange and vermilion
-DPI = 110
+DPI = 100
 
 
 class OutcomePlot:
@@ -152,10 +152,11 @@ class ScheduleExplorer(W.VBox):
         for control in controls:
             control.observe(self.background.guard(partial(self._moved, control)), "value")
         self.button.on_click(self.background.guard(self._clicked))
-        left = W.VBox([*controls, self.button, self.progress, self.background.message, self.summary, self.map_picture])
-        for column in (left, self.picture):
-            column.layout.flex, column.layout.min_width = "1 1 22em", "0"
-        super().__init__([W.Box([left, self.picture], layout=W.Layout(flex_flow="row wrap", align_items="flex-start"))])
+        sliders = W.VBox([*controls, self.button, self.progress, self.background.message])
+        parts = [sliders, self.picture, self.summary, self.map_picture]
+        for part in parts:  # two beside each other, or one on a phone
+            part.layout.flex, part.layout.min_width, part.layout.max_width = "1 1 28em", "0", "36em"
+        super().__init__([W.Box(parts, layout=W.Layout(flex_flow="row wrap", align_items="flex-start"))])
 
     def annealer(self) -> Annealer:
         """The schedule that the controls show."""
@@ -183,9 +184,9 @@ class ScheduleExplorer(W.VBox):
         self._label()
 
     def _summary(self, annealer: Annealer, cell: Cell) -> str:
-        rows = [(f"nearest, seed {run.seed}", run) for run in self.bank.runs[cell]]
+        rows = [(f"seed {run.seed}", run) for run in self.bank.runs[cell]]
         if self.metrics and self.trained == annealer:
-            rows.append(("<b>trained now, seed 0</b>", self.metrics))
+            rows.append(("<b>trained now</b>", self.metrics))
         lines = "".join(
             f"<tr><td>{name}</td><td>{run.kl:.3f}</td><td>{run.reconstruction:.2f}</td><td>{run.neg_elbo:.2f}</td>"
             f"<td>{run.active_units}</td><td>{run.mutual_information:.2f}</td></tr>"
@@ -194,7 +195,8 @@ class ScheduleExplorer(W.VBox):
         return (
             f"Nearest run: <b>{cell.shape}, total_steps {cell.total_steps}, {_mode(cell.cyclical)}</b>, ratio {RATIO}, "
             f"baseline 0. Its KL weight differs by {self.outcome.apart():.2f} on average."
-            "<table><tr><th></th><th>KL</th><th>reconstr.</th><th>-ELBO</th><th>active units</th><th>I(x; z)</th></tr>"
+            "<table style='line-height: 1.3; text-align: right; border-spacing: 6px 2px'><tr><td></td><td>KL</td>"
+            "<td>reconstr.</td><td>−ELBO</td><td>active</td><td>I(x; z)</td></tr>"
             f"{lines}</table>nats per sentence at KL weight 1, on held-out sentences"
         )
 

@@ -1,17 +1,18 @@
 # Every target is complete on its own from a fresh clone, and quick when there is nothing to do.
-# make help lists them.         options: PYTHON=python3.12  TORCH=torch  OUT=folder  ARGS="--corpus toy"
+# make help lists them.         options: PYTHON=python3.12  TORCH=torch  OUT=folder  SUBMISSIONS=folder  ARGS="--corpus toy"
 
 PYTHON ?= python3
 # A release whose CPU build is to be had. On Linux, pip's default index may send a CUDA build of several GB instead:
 # set PIP_EXTRA_INDEX_URL to the address that pytorch.org's install page shows for Linux, pip and CPU.
 TORCH ?= torch==2.13.0
 OUT ?= comparison
+SUBMISSIONS ?= submissions
 ARGS ?=
 
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help lab test test-colab compare bank clean
+.PHONY: help lab test test-colab compare bank assignment grade clean
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -41,6 +42,14 @@ compare: $(READY)
 #: make bank     train the runs that the schedule explorer shows (20 minutes on two cores; goes on where it stopped)
 bank: $(READY)
 	$(BIN)/python -m kldanneal.lab.bank bank
+
+#: make assignment    write the coursework that is handed out, notebooks/coursework/release, from its source
+assignment: $(READY)
+	cd notebooks/coursework && PATH="$(CURDIR)/$(BIN):$$PATH" python -m nbgrader generate_assignment annealing --force
+
+#: make grade    grade a folder of submissions, SUBMISSIONS=folder: a notebook, or a folder with one, for each student
+grade: $(READY)
+	$(BIN)/python notebooks/coursework/grade.py "$(SUBMISSIONS)"
 
 #: make clean    remove the virtual environment
 clean:

@@ -13,6 +13,7 @@ Modules, in reading order:
     metrics      KL, reconstruction, -ELBO, active units, mutual information, -log p(x), always at KL weight 1
     comparison   several runs side by side, their tables, pictures and verdict
     plots        pictures of schedules and runs
+    probe        what z has learnt of the toy language's hidden choices
     bank         what became of a real run under each of many schedules
     widgets      the notebooks' sliders and buttons
     notebook     the first cell of every notebook

@@ -89,22 +89,36 @@ class Comparison:
             if self.checkpoints and self._checkpoint(key).exists():
                 run.load(self._checkpoint(key))
 
-    def fit(self, *, stop: threading.Event | None = None, progress: bool = True) -> "Comparison":
-        """Trains and measures all runs: on the CPU as many at once as it has cores, on a GPU one after another.
+    def fit(
+        self,
+        *,
+        stop: threading.Event | None = None,
+        progress: bool | Callable[[int], object] = True,
+        workers: int | None = None,
+    ) -> "Comparison":
+        """Trains and measures all runs.
 
         An interrupt (Ctrl-C, or ``stop``) and an error in one run stop all of them, each saved where it is.
+
+        Args:
+            stop (threading.Event, optional): looked at before every update.
+            progress (bool or callable): whether to show a bar; or a function that is called with 1 after every update
+                of any run, one call at a time. Default: ``True``.
+            workers (int, optional): how many runs at once. Default: on the CPU as many as it has cores, on a GPU one.
         """
         stop = stop or threading.Event()
         on_cpu = next(iter(self.runs.values())).device.type == "cpu"
-        workers = min(len(self.runs), cores() if on_cpu else 1)
+        workers = min(len(self.runs), workers or (cores() if on_cpu else 1))
         total = len(self.runs) * self.settings.steps
         done = sum(run.step for run in self.runs.values())
         lock = threading.Lock()
-        with tqdm(total=total, initial=done, desc="training", unit="step", disable=not progress, leave=False) as bar:
+        shown = progress is True
+        with tqdm(total=total, initial=done, desc="training", unit="step", disable=not shown, leave=False) as bar:
+            tell = progress if callable(progress) else bar.update
 
             def advance(n: int) -> None:
                 with lock:
-                    bar.update(n)
+                    tell(n)
 
             with ThreadPoolExecutor(workers) as pool:
                 futures = [pool.submit(self._fit_one, key, stop, advance) for key in self.runs]
@@ -232,7 +246,9 @@ class Comparison:
         run = self.runs[key]
         run.fit(self._checkpoint(key) if self.checkpoints else None, stop=stop, progress=advance)
         if not stop.is_set():
-            self.metrics[key] = evaluate(run.model, self.corpus.test)
+            metrics = evaluate(run.model, self.corpus.test, stop=stop)
+            if metrics:  # None: stopped
+                self.metrics[key] = metrics
 
     def _checkpoint(self, key: tuple[str, int]) -> Path:
         name, seed = key

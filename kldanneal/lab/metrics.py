@@ -5,6 +5,7 @@ no mutual information is a collapsed posterior, whatever the -ELBO.
 """
 
 import math
+import threading
 from dataclasses import dataclass
 
 import torch
@@ -45,15 +46,27 @@ class Metrics:
 @torch.no_grad()
 @one_thread()
 def evaluate(
-    model: LSTMVAE, sentences: Sentences, *, iw_samples: int = 20, seed: int = 0, batch_size: int = 100
-) -> Metrics:
-    """Measures a model on held-out sentences; the draws of z come from a generator of its own."""
+    model: LSTMVAE,
+    sentences: Sentences,
+    *,
+    iw_samples: int = 20,
+    seed: int = 0,
+    batch_size: int = 100,
+    stop: threading.Event | None = None,
+) -> Metrics | None:
+    """Measures a model on held-out sentences; the draws of z come from a generator of its own.
+
+    It takes a second or more. If ``stop`` is set, which is looked at before every batch, it returns None.
+    """
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     was_training = model.training
     model.eval()
     parts = []
     for indices in sentences.buckets(batch_size):
+        if stop and stop.is_set():
+            model.train(was_training)
+            return None
         x = sentences.batch(indices).to(device)
         mu, logvar = model.encode(x)
         zs = [model.reparameterize(mu, logvar, generator) for _ in range(iw_samples)]  # of (B, L)

@@ -1,10 +1,14 @@
-"""The first cell of every notebook: what it runs on."""
+"""The first cell of every notebook: what it runs on, and how it shows figures."""
 
 import importlib
+import io
 import platform
 import sys
 
 import torch
+from IPython import get_ipython
+from matplotlib.figure import Figure
+from PIL import Image
 
 import kldanneal
 from kldanneal.lab.threads import cores
@@ -12,7 +16,7 @@ from kldanneal.lab.training import pick_device
 
 
 def start() -> None:
-    """Prints the versions and the device; in Colab, also turns its widget manager on.
+    """Prints the versions and the device, and has figures shown as small PNGs; in Colab, turns its widget manager on.
 
     Example::
 
@@ -21,9 +25,19 @@ def start() -> None:
     """
     if "google.colab" in sys.modules:
         importlib.import_module("google.colab.output").enable_custom_widget_manager()
+    if shell := get_ipython():
+        shell.display_formatter.formatters["image/png"].for_type(Figure, small_png)
     device = pick_device()
     what = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{cores()} cores"
     print(
         f"kldanneal {kldanneal.__version__} on Python {platform.python_version()}, torch {torch.__version__}; "
         f"training on {device} ({what})"
     )
+
+
+def small_png(figure: Figure) -> bytes:
+    """A figure as a PNG of 256 colours: a third of the size of all colours, and alike to the eye."""
+    full, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png", facecolor="white")
+    Image.open(full).convert("RGB").quantize(256).save(small, format="png", optimize=True)
+    return small.getvalue()

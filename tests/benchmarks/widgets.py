@@ -10,6 +10,7 @@ import time
 import torch
 
 from kldanneal.lab.widgets.explorer import ScheduleExplorer
+from kldanneal.lab.widgets.side_by_side import SideBySide
 
 LIMIT = 50  # ms
 MOVES = 50
@@ -38,3 +39,8 @@ if __name__ == "__main__":
     explorer.cyclical.value = True
     report("explorer: total_steps, cyclical", latency(explorer, "total_steps", range(40, 40 + 30 * MOVES, 30)))
     report("explorer: shape", latency(explorer, "shape", ["cosine", "logistic"] * (MOVES // 2)))
+    side = SideBySide(device="cpu")
+    report("side by side: total_steps", latency(side, "total_steps", range(40, 40 + 30 * MOVES, 30)))
+    side.fair.value = True
+    report("side by side: total_steps, fair", latency(side, "total_steps", range(40, 40 + 30 * MOVES, 30)))
+    report("side by side: shape", latency(side, "shape", ["cosine", "logistic"] * (MOVES // 2)))

@@ -216,7 +216,7 @@ class ScheduleExplorer(W.VBox):
     def _train(self, stop: Stop) -> None:
         self.run.fit(stop=stop, progress=self.bar.update)
         if not stop.is_set():
-            self.metrics = evaluate(self.run.model, self.run.corpus.test)
+            self.metrics = evaluate(self.run.model, self.run.corpus.test, stop=stop)
 
     def _tick(self) -> None:
         if self.trained == self.annealer():

@@ -1,0 +1,394 @@
+"""The KL weight in the student's hand: a model trains, and KL, reconstruction and active units answer."""
+
+import html
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import ipywidgets as W
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from kldanneal.lab.corpora import Corpus, Sentences, load_corpus
+from kldanneal.lab.driving import HandWeight, Replay
+from kldanneal.lab.metrics import Metrics, evaluate
+from kldanneal.lab.plots import History, smooth
+from kldanneal.lab.probe import posteriors
+from kldanneal.lab.schedules import NAMED, parse_schedule
+from kldanneal.lab.settings import QUICK, Settings
+from kldanneal.lab.training import Run
+from kldanneal.lab.widgets.background import Background, Stop
+from kldanneal.lab.widgets.picture import Picture
+from kldanneal.lab.widgets.side_by_side import reconstruction_limits
+
+HAND, OTHER, REPLAY = "#D55E00", "#0072B2", "#000000"  # Okabe and Ito's vermilion, blue and black
+EMPTY: History = {"step": [], "kl_weight": [], "reconstruction": [], "kl": []}
+SCHEDULES = [*NAMED, "linear:ratio=0.9"]  # the last is one ramp over nine tenths of the run
+COLUMNS = ("kl_weight", "kl", "reconstruction")
+WINDOW = 10  # updates that a point of a curve is a mean of: a third of a second at the default pace
+PACE = 30  # updates a second: 2,000 take 67 s, so a hand has time; at full speed they would take a dozen
+LOOK = 0.3  # seconds between two looks at the held-out sentences
+LOOKED_AT = 200  # held-out sentences
+ACTIVE = 0.01  # variance of mu from which a latent dimension counts as active (Burda et al. 2016)
+
+
+class DrivePlot:
+    """KL weight, KL and reconstruction over the updates: by hand, replayed, and under a schedule. Limits are fixed."""
+
+    def __init__(
+        self, steps: int, corpus: Corpus, *, schedule: str = "schedule", figsize: tuple[float, float] = (4.4, 5)
+    ) -> None:
+        self.figure = Figure(figsize=figsize, dpi=100, layout="constrained")
+        self.axes = weight, kl, reconstruction = self.figure.subplots(3, sharex=True, height_ratios=(1, 1.3, 1.2))
+        (self.planned,) = weight.plot([], [], color=OTHER, linewidth=1, linestyle="--")
+        styles = {
+            "schedule": {"color": OTHER, "linewidth": 1, "label": schedule},
+            "hand": {"color": HAND, "linewidth": 1.8, "label": "by hand"},
+            "replay": {"color": REPLAY, "linewidth": 1, "linestyle": ":", "label": "replayed"},
+        }
+        self.lines = {
+            (who, column): axis.plot([], [], **style)[0]
+            for who, style in styles.items()
+            for axis, column in zip(self.axes, COLUMNS, strict=True)
+        }
+        (self.bound,) = reconstruction.plot([], [], color=HAND, linewidth=1, linestyle="--", label="by hand, -ELBO")
+        (self.hand,) = weight.plot([], [], "o", color=HAND, markersize=9, clip_on=False)
+        self.hand.set_in_layout(False)
+        self.moving = [self.planned, *self.lines.values(), self.bound, self.hand]
+        weight.set(xlim=(0, steps), ylim=(-0.05, 1.05), ylabel="KL weight")
+        kl.set(yscale="log", ylim=(1e-3, 60), ylabel="KL (nats)")
+        highest = 2 * corpus.entropy if corpus.entropy is not None else reconstruction_limits(corpus)[1]
+        reconstruction.set(ylim=(0, highest), xlabel="update")
+        reconstruction.set_ylabel("reconstruction\n(nats)")
+        if corpus.entropy is not None:
+            reconstruction.axhline(corpus.entropy, color="grey", linestyle=":", label="entropy")
+        for axis in self.axes:
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.grid(alpha=0.25)
+        self.figure.align_ylabels()
+        handles, labels = reconstruction.get_legend_handles_labels()
+        self.figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
+
+    def show(self, who: str, history: History) -> None:
+        """Sets the lines of a run, ``'hand'``, ``'replay'`` or ``'schedule'``, as far as it has come."""
+        shown = {name: values if name == "kl_weight" else smooth(values, WINDOW) if len(values) else []
+                 for name, values in history.items() if name in COLUMNS}  # fmt: skip
+        for column in COLUMNS:
+            self.lines[who, column].set_data(history["step"], shown[column])
+        if who == "hand":
+            self.bound.set_data(history["step"], np.add(shown["kl"], shown["reconstruction"]))
+
+    def plan(self, weights: Sequence[float]) -> None:
+        """Sets the KL weights that a schedule will use."""
+        self.planned.set_data(range(len(weights)), weights)
+
+    def point(self, step: int, weight: float) -> None:
+        """Puts the mark where the hand is."""
+        self.hand.set_data([step], [weight])
+
+
+class UnitsPlot:
+    """The variance of mu over held-out sentences in each latent dimension, against the threshold of an active unit."""
+
+    def __init__(self, latent: int, figsize: tuple[float, float] = (4.4, 2.6)) -> None:
+        self.figure = Figure(figsize=figsize, dpi=100, layout="constrained")
+        axes = self.figure.subplots()
+        self.bars = list(axes.bar(range(1, latent + 1), [0] * latent))
+        self.title = axes.set_title(" ", fontsize="medium")
+        axes.axhline(ACTIVE, color="grey", linestyle=":", label=f"active above {ACTIVE}")
+        axes.set(yscale="log", ylim=(1e-5, 10), xlabel="latent dimension", ylabel="variance of mu")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(loc="upper right", frameon=False, fontsize="small")
+        self.moving = [*self.bars, self.title]
+        self.show([0.0] * latent)
+
+    def show(self, variances: Sequence[float]) -> None:
+        """Sets the bars; those of active units have the colour of the drive."""
+        active = sum(variance > ACTIVE for variance in variances)
+        self.title.set_text(f"active units: {active} of {len(variances)}")
+        for bar, variance in zip(self.bars, variances, strict=True):
+            bar.set(height=variance, color=HAND if variance > ACTIVE else "#999999")
+
+
+def plot_driven(
+    history: History, corpus: Corpus, *, reference: History | None = None, name: str = "schedule"
+) -> Figure:
+    """A run whose weight was driven, over its updates, and beside it another one.
+
+    Args:
+        history: a :meth:`~kldanneal.lab.training.Run.history`.
+        corpus (Corpus): what it was trained on; it sets the limits of the reconstruction.
+        reference: the history of another run, for instance under an Annealer. Default: none.
+        name (str): what the legend calls it. Default: ``'schedule'``.
+    """
+    steps = max(len(run["step"]) for run in (history, reference or EMPTY))
+    plot = DrivePlot(steps, corpus, schedule=name, figsize=(7, 6))
+    plot.show("hand", history)
+    plot.show("schedule", reference or EMPTY)
+    return plot.figure
+
+
+def plot_units(variances: Sequence[float]) -> Figure:
+    """The variance of mu in each latent dimension, against the threshold of an active unit."""
+    plot = UnitsPlot(len(variances), figsize=(7, 2.6))
+    plot.show(variances)
+    return plot.figure
+
+
+class DriveTheWeight(W.VBox):
+    """A slider for the KL weight while the LSTM VAE trains at a pace that a hand can follow.
+
+    Paused, it goes on where it was. The drive can be replayed on the same seed, and any schedule trained on that seed
+    to compare with, both at full speed.
+
+    Args:
+        corpus (Corpus, optional): what is learnt. Default: the toy language.
+        settings (Settings): of every run. Default: ``QUICK``.
+        seed (int): of every run. Default: 0.
+        device (str): ``'auto'``, ``'cpu'`` or ``'cuda'``. Default: ``'auto'``.
+    """
+
+    def __init__(
+        self, corpus: Corpus | None = None, settings: Settings = QUICK, *, seed: int = 0, device: str = "auto"
+    ) -> None:
+        self.corpus, self.settings = corpus or load_corpus("toy"), settings
+        self.held_out = first(self.corpus.valid, LOOKED_AT)
+        self._new_run = partial(Run, self.corpus, settings=settings, seed=seed, device=device)
+        self.hand = HandWeight()
+        self.run: Run | None = None  # what is driven
+        self.other: Run | None = None  # what was trained last at full speed, up to the step self.end
+        self.end = 0
+        self.again: Run | None = None  # its replay
+        self.schedules: dict[str, Run] = {}  # those that were trained, by name
+        self.metrics: dict[str, Metrics] = {}  # rows of the table
+        self.seen: tuple[Metrics, list[float]] | None = None  # the last look at the held-out sentences
+        self._job = ""  # what trains: drive, replay or the name of a schedule
+
+        def wide(description: str, width: str) -> dict:
+            layout = W.Layout(width="100%", max_width=width)
+            return {"description": description, "style": {"description_width": "7em"}, "layout": layout}
+
+        self.weight = W.FloatSlider(value=0, min=0, max=1, step=0.01, **wide("KL weight", "44em"))
+        self.pace = W.IntSlider(value=PACE, min=10, max=200, step=10, **wide("updates / s", "24em"))
+        self.toggle = W.Button(button_style="primary")
+        self.reset = W.Button(description="Reset")
+        self.replay = W.Button(description="Replay")
+        self.schedule = W.Dropdown(options=SCHEDULES, value="cyclical", **wide("compare with", "20em"))
+        self.train = W.Button(description="Train this schedule")
+        self.progress = W.IntProgress(max=settings.steps, layout=W.Layout(width="12em"))
+        self.numbers, self.verdict, self.table = W.HTML(), W.HTML(), W.HTML()
+        self.background = Background("DriveTheWeight", self._tick, self._ended)
+        self.plot = DrivePlot(settings.steps, self.corpus)
+        self.units = UnitsPlot(settings.latent)
+        self.picture = Picture(self.plot.figure, self.plot.moving)
+        self.units_picture = Picture(self.units.figure, self.units.moving)
+        self._plan()
+        for control, callback in ((self.weight, self._moved), (self.schedule, self._chosen)):
+            control.observe(self.background.guard(callback), "value")
+        for button, callback in ((self.toggle, self._toggled), (self.reset, self._reset),
+                                 (self.replay, self._replay), (self.train, self._train)):  # fmt: skip
+            button.on_click(self.background.guard(callback))
+        results = W.VBox([self.units_picture, self.verdict, self.table])
+        pictures = W.Box([self.picture, results], layout=W.Layout(flex_flow="row wrap", align_items="flex-start"))
+        results.layout.flex, results.layout.min_width, results.layout.align_items = "1 1 20em", "0", "flex-start"
+        super().__init__([self.weight, _row(self.toggle, self.reset, self.replay, self.pace),
+                          _row(self.schedule, self.train, self.progress), self.background.message, self.numbers,
+                          pictures])  # fmt: skip
+
+    def drive(self) -> list[float]:
+        """The weights of the drive so far, one for each update: for :class:`~kldanneal.lab.driving.Replay`."""
+        return self.hand.weights[:]
+
+    # ------------------------------------------------------------------------------------------------ what is clicked
+
+    def _moved(self, _change: dict) -> None:
+        self.hand.position = self.weight.value
+        with Picture.lock:
+            self.plot.point(len(self.hand.weights), self.weight.value)
+            self.picture.refresh()
+
+    def _chosen(self, _change: dict) -> None:
+        self._plan()
+
+    def _plan(self) -> None:
+        steps = self.settings.steps
+        planned = parse_schedule(self.schedule.value, steps=steps).schedule(steps)
+        with Picture.lock:
+            self.plot.plan(planned)
+        self._draw()
+
+    def _toggled(self, _button: W.Button) -> None:
+        if self.background.running:
+            self.toggle.disabled = True  # until it has stopped
+            self.background.ask_to_stop()
+            return
+        if self.run and self.run.step == self.settings.steps:
+            self._forget()
+        if self.run is None:
+            self.run = self._new_run(annealer=self.hand, name="the run by hand")
+        self._start("drive", self._fit_by_hand)
+
+    def _reset(self, _button: W.Button) -> None:
+        self.background.stop()
+        self._forget()
+        self.weight.value = 0.0
+        self._draw()
+
+    def _forget(self) -> None:
+        self.hand = HandWeight(self.weight.value)
+        self.run = self.again = self.seen = None
+        self.metrics.pop("by hand", None)
+        self.verdict.value = ""
+
+    def _replay(self, _button: W.Button) -> None:
+        self.again = self._new_run(annealer=Replay(self.hand.weights), name="the replay")
+        self.verdict.value = ""
+        self._start("replay", partial(self._fit, self.again, self.run.step))
+
+    def _train(self, _button: W.Button) -> None:
+        name, steps = self.schedule.value, self.settings.steps
+        if name not in self.schedules:
+            self.schedules[name] = self._new_run(annealer=parse_schedule(name, steps=steps), name=name)
+        self._start(name, partial(self._fit, self.schedules[name], steps))
+
+    # ---------------------------------------------------------------------------------------------------- what trains
+
+    def _start(self, job: str, work: Callable[[Stop], object]) -> None:
+        self._job = job
+        self.background.start(work)
+        self._label()
+
+    def _fit_by_hand(self, stop: Stop) -> None:
+        run, due = self.run, time.monotonic()
+        looked = 0.0
+
+        def updated(_n: int) -> None:
+            nonlocal due, looked
+            now = time.monotonic()
+            if now - looked >= LOOK:
+                self._look(run)
+                looked = now
+            due = max(due, now - 0.1) + 1 / self.pace.value  # what a busy computer loses is made good, up to 0.1 s
+            stop.wait(max(0, due - time.monotonic()))
+
+        run.fit(stop=stop, progress=updated)
+        self._look(run)
+
+    def _look(self, run: Run) -> None:
+        mu, _ = posteriors(run.model, self.held_out)
+        self.seen = evaluate(run.model, self.held_out, iw_samples=1), mu.var(dim=0).tolist()
+
+    def _fit(self, run: Run, steps: int, stop: Stop) -> None:
+        """Trains at full speed, up to a step."""
+
+        def updated(_n: int) -> None:
+            if run.step == steps:
+                stop.set()
+
+        self.other, self.end = run, steps
+        run.fit(stop=stop, progress=updated)
+        if run.step == steps and run is self.again:
+            self.verdict.value = f'<div style="line-height: 1.5">{compare_runs(self.run, run)}</div>'
+        elif run.step == steps:
+            self.metrics[run.name] = evaluate(run.model, self.corpus.test, iw_samples=1)
+
+    # --------------------------------------------------------------------------------------------------- what is seen
+
+    def _tick(self) -> None:
+        self._draw()
+
+    def _ended(self) -> None:
+        self.toggle.disabled = False
+        self._draw()  # it has stopped, and says so before the table is made
+        if self._job == "drive" and self.run.step:
+            self.metrics["by hand"] = evaluate(self.run.model, self.corpus.test, iw_samples=1)
+            self._draw()
+
+    def _draw(self) -> None:
+        history = self.run.history() if self.run else EMPTY
+        chosen = self.schedules.get(self.schedule.value)
+        with Picture.lock:
+            self.plot.show("hand", history)
+            self.plot.show("replay", self.again.history() if self.again else EMPTY)
+            self.plot.show("schedule", chosen.history() if chosen else EMPTY)
+            self.plot.point(len(history["step"]), self.weight.value)
+            self.picture.refresh()
+            self.units.show(self.seen[1] if self.seen else [0.0] * self.settings.latent)
+            self.units_picture.refresh()
+        self.numbers.value = self._numbers(history)
+        self.table.value = _table(self.metrics, len(history["step"])) if self.metrics else ""
+        self._label()
+
+    def _numbers(self, history: History) -> str:
+        step, steps = len(history["step"]), self.settings.steps
+        says = {"update": f"{step:,} of {steps:,}", "KL weight": f"{history['kl_weight'][-1]:.2f}" if step else "-"}
+        m = self.seen[0] if self.seen else None
+        says |= {
+            "KL": f"{m.kl:.3f}" if m else "-",
+            "reconstruction": f"{m.reconstruction:.2f}" if m else "-",
+            "-ELBO (their sum)": f"{m.neg_elbo:.2f}" if m else "-",
+            "active units": f"{m.active_units} of {self.settings.latent}" if m else "-",
+        }
+        items = "".join(
+            f'<span style="display: inline-block; margin-right: 1.4em">{name} <b>{value}</b></span>'
+            for name, value in says.items()
+        )
+        return (
+            f'<div style="line-height: 1.5">{items}<br>nats per sentence, on {len(self.held_out)} held-out '
+            "sentences; the curves are of the training batches</div>"
+        )
+
+    def _label(self) -> None:
+        running, step = self.background.running, self.run.step if self.run else 0
+        chosen = self.schedules.get(self.schedule.value)
+        full_speed = running and self._job != "drive" and self.other is not None
+        self.progress.layout.display = None if full_speed else "none"
+        if full_speed:
+            self.progress.max, self.progress.value = self.end, self.other.step
+        at_rest = "Start" if step == 0 else "Go on" if step < self.settings.steps else "Start again"
+        self.toggle.description = ("Pause" if self._job == "drive" else "Stop") if running else at_rest
+        self.replay.disabled = running or step == 0
+        self.train.disabled = running or (chosen is not None and chosen.step == self.settings.steps)
+
+
+def first(sentences: Sentences, n: int) -> Sentences:
+    """The first n sentences, or all if there are fewer."""
+    lengths = sentences.lengths[:n]
+    return Sentences(sentences.tokens[: int(lengths.sum())], lengths)
+
+
+def compare_runs(driven: Run, replayed: Run) -> str:
+    """Whether a replay made the same run, in words."""
+    n = replayed.step
+    own, other = ({name: values[:n] for name, values in run.history().items()} for run in (driven, replayed))
+    names = ("kl_weight", "kl", "reconstruction")
+    differ = [i for i in range(n) if any(own[name][i] != other[name][i] for name in names)]
+    if differ:
+        return f"The replay differs from the drive from update {differ[0] + 1:,} of {n:,} on."
+    if driven.step == n:
+        parameters = zip(driven.model.parameters(), replayed.model.parameters(), strict=True)
+        if not all(torch.equal(a, b) for a, b in parameters):
+            return f"The replay has the same {n:,} losses, but other parameters at the end."
+    return f"The replay is the drive again: {n:,} updates, every number the same bit for bit."
+
+
+def _table(metrics: dict[str, Metrics], driven: int) -> str:
+    heads = ("KL", "reconstr.", "-ELBO", "active units", "I(x; z)")
+    cell = "<td style='padding: 0 0.4em; text-align: right'>"
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}{f' ({driven:,} updates)' if name == 'by hand' else ''}</td>"
+        f"{cell}{m.kl:.3f}</td>{cell}{m.reconstruction:.2f}</td>{cell}{m.neg_elbo:.2f}</td>"
+        f"{cell}{m.active_units}</td>{cell}{m.mutual_information:.2f}</td></tr>"
+        for name, m in metrics.items()
+    )
+    titles = "".join(f"<th style='padding: 0 0.4em; text-align: right'>{head}</th>" for head in heads)
+    return (
+        "<div style='line-height: 1.5; overflow-wrap: anywhere'>"
+        f"<table><tr><th></th>{titles}</tr>{rows}</table>"
+        "nats per sentence at KL weight 1, on held-out sentences; the same seed</div>"
+    )
+
+
+def _row(*widgets: W.Widget) -> W.Box:
+    return W.Box(list(widgets), layout=W.Layout(flex_flow="row wrap", align_items="center"))

@@ -12,7 +12,7 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help lab test test-colab compare bank assignment grade clean
+.PHONY: help lab test test-browser test-colab compare bank assignment grade address clean
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -26,6 +26,16 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest $(ARGS)
+
+#: make test-browser    move every widget in JupyterLab and Chromium; as root with apt-get, it installs Chromium
+test-browser: $(READY)
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	  command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get -qq update && \
+	  apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; fi || true
+	@$(BIN)/python -c "import playwright" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[browser]" || true
+	$(BIN)/python -m pytest -rs tests/browser
 
 #: make test-colab    the notebooks as in Colab: a google.colab that is imitated, and ipywidgets 7.7
 test-colab: export IPYWIDGETS7 = $(CURDIR)/.venv/ipywidgets7
@@ -50,6 +60,10 @@ assignment: $(READY)
 #: make grade    grade a folder of submissions, SUBMISSIONS=folder: a notebook, or a folder with one, for each student
 grade: $(READY)
 	$(BIN)/python notebooks/coursework/grade.py "$(SUBMISSIONS)"
+
+#: make address    carry the repository's address from pyproject.toml to badges and links; REPOSITORY=https://... sets it
+address:
+	$(PYTHON) .ci/address.py $(REPOSITORY)
 
 #: make clean    remove the virtual environment
 clean:

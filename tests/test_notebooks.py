@@ -1,0 +1,528 @@
+"""What every notebook looks like as it is stored, and the repository's address, which pyproject.toml alone decides."""
+
+import base64
+import importlib
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import warnings
+from collections import Counter
+from copy import deepcopy
+from functools import reduce
+from pathlib import Path
+
+import nbformat
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pytest brings it there
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+COURSEWORK = sorted((ROOT / "notebooks" / "coursework" / "source").glob("*/*.ipynb"))
+ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+NAME = ADDRESS.removeprefix("https://github.com/")
+CLOSING = ["What we saw", "What this does not show", "Exercises", "Where it lives in the package", "References"]
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def text_of(cell):
+    return "".join(cell["source"])
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def markdown(notebook):
+    return "\n\n".join(text_of(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+
+
+def tags(cell):
+    return cell["metadata"].get("tags", [])
+
+
+def holds(cell, mimetype):
+    return any(mimetype in output.get("data", {}) for output in cell["outputs"])
+
+
+def shows_a_widget(cell):
+    """A widget other than tqdm's bar, which a reader can do without."""
+    shown = [output["data"] for output in cell["outputs"] if WIDGET in output.get("data", {})]
+    return any("%|" not in "".join(data.get("text/plain", [])) for data in shown)
+
+
+def section(notebook, title):
+    """The cells from the heading of a section on, up to the next heading of its level."""
+    found, inside = [], False
+    for cell in notebook["cells"]:
+        headings = re.findall(r"^## (.+)$", text_of(cell), re.MULTILINE) if cell["cell_type"] == "markdown" else []
+        inside = title in headings or (inside and not headings)
+        found += [cell] if inside else []
+    return found
+
+
+# -------------------------------------------------- checks: of a notebook and its path; they say what is wrong with it
+
+
+def is_valid(notebook, path):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a cell without an id is a warning
+            nbformat.validate(deepcopy(notebook))
+    except Exception as error:
+        yield f"not valid: {str(error).splitlines()[0]}"
+    ids = Counter(cell.get("id") for cell in notebook["cells"])
+    yield from (f"{count} cells have the id {name}" for name, count in ids.items() if count > 1)
+    if notebook["metadata"].get("kernelspec", {}).get("name") != "python3":
+        yield "the kernel is not python3"
+    if "widgets" in notebook["metadata"]:
+        yield "widget states are stored; GitHub shows no such notebook"
+
+
+def is_small(notebook, path):
+    size = len(as_stored(notebook).encode("utf-8"))
+    if size > 400_000:
+        yield f"{size:,} bytes"
+
+
+def is_clean(notebook, path):
+    for cell in notebook["cells"]:
+        texts = [text_of(cell)]
+        for output in cell.get("outputs", []):
+            if output["output_type"] == "error" and "raises-exception" not in tags(cell):
+                yield f"{cell['id']}: stores an error"
+            if output.get("name") == "stderr":
+                yield f"{cell['id']}: stores warnings or errors"
+            data = {kind: value for kind, value in output.get("data", {}).items() if not kind.startswith("image/")}
+            texts.append(json.dumps([output.get("text"), data]))
+        path_of_a_machine = re.search(
+            r"(?<![\w.])/(?:work|root|home|tmp|usr|opt|mnt|Users|private)/\w+|\b[A-Z]:\\+\w+", "\n".join(texts)
+        )
+        if path_of_a_machine:
+            yield f"{cell['id']}: names {path_of_a_machine[0]}"
+        if re.search(r"\b(?:TODO|FIXME|XXX)\b", texts[0]):
+            yield f"{cell['id']}: says that something is missing"
+
+
+def links_lead_somewhere(notebook, path):
+    for link in re.findall(r"\]\(([^)\s]+)\)", markdown(notebook)):
+        inside = re.fullmatch(rf"{re.escape(ADDRESS)}/(?:blob|tree)/main/(.*)", link)
+        target = ROOT / inside[1] if inside else path.parent / link
+        if (inside or not re.match(r"https?:|mailto:|#", link)) and not Path(str(target).partition("#")[0]).exists():
+            yield f"there is no {link}"
+
+
+def is_executed(notebook, path):
+    counts = [cell["execution_count"] for cell in code_cells(notebook)]
+    if counts != list(range(1, len(counts) + 1)):
+        yield f"not run once, in order: {counts}"
+    checked = [cell for cell in code_cells(notebook) if "nbval-check-output" in tags(cell)]
+    yield from (f"{cell['id']}: nothing stored to check" for cell in checked if not cell["outputs"])
+    if not checked:
+        yield "no output is checked"
+
+
+def pictures_are_png(notebook, path):
+    widths = []
+    for cell in code_cells(notebook):
+        for output in cell["outputs"]:
+            data = output.get("data", {})
+            drawn = [kind for kind in data if kind.startswith("image/")]
+            is_figure = "".join(data.get("text/plain", "")).startswith("<Figure")
+            if drawn not in ([], ["image/png"]) or (is_figure and not drawn):
+                yield f"{cell['id']}: a picture is stored as {drawn}"
+            elif drawn:
+                widths.append(struct.unpack(">I", base64.b64decode("".join(data["image/png"]))[16:20])[0])
+                if widths[-1] > 1600:
+                    yield f"{cell['id']}: a picture is {widths[-1]} pixels wide"
+    if not widths:
+        yield "there is no picture"
+
+
+def cells_are_short(notebook, path):
+    lines = {cell["id"]: len(text_of(cell).splitlines()) for cell in code_cells(notebook)}
+    yield from (f"{name}: {count} lines" for name, count in lines.items() if not 0 < count <= 25)
+
+
+def opens_well(notebook, path):
+    first = text_of(notebook["cells"][0])
+    if not re.match(r"# [^\n]+\?\n", first):
+        yield "the title is no question"
+    itself = f"notebooks/{path.name}"
+    for where in (
+        f"https://colab.research.google.com/github/{NAME}/blob/main/{itself}",
+        f"https://mybinder.org/v2/gh/{NAME}/main?urlpath=lab/tree/{itself}",
+    ):
+        if not re.search(rf"^\[!\[[^\]]+\]\(https://\S+\.svg\)\]\({re.escape(where)}\)$", first, re.MULTILINE):
+            yield f"there is no badge to {where}"
+    if not says_the_minutes(first):
+        yield "the minutes on a CPU and on a GPU are not said"
+    if not re.search(r"^After this you can\n+(?:- .+\n?){2,}", first, re.MULTILINE):
+        yield "what one can do after it is not said"
+    if not re.search(rf"%pip install .*kldanneal.* @ git\+{re.escape(ADDRESS)}[\"@]", text_of(code_cells(notebook)[0])):
+        yield f"the first code cell does not install from {ADDRESS}"
+
+
+def says_the_minutes(text):
+    """Whether a paragraph in italics has a time for a CPU and one for a GPU."""
+    paragraph = re.search(r"^\*[^*]+\*$", text, re.MULTILINE)
+    words = paragraph[0] if paragraph else ""
+    times = re.findall(r"\d+|\b(?:half )?an? (?:minute|hour)|\bthe same\b|\bas long\b", words)
+    return all(word in words for word in ("CPU", "GPU", "minute")) and len(times) >= 2
+
+
+def closes_well(notebook, path):
+    headings = re.findall(r"^## (.+)$", markdown(notebook), re.MULTILINE)
+    if headings[-len(CLOSING) :] != CLOSING:
+        yield f"it ends with {headings[-len(CLOSING) :]}"
+    seen = [cell for cell in section(notebook, "What we saw") if cell["cell_type"] == "code"]
+    if not any(holds(cell, "text/markdown") for cell in seen):
+        yield "what we saw is not written from the run's numbers"
+    if not any("assert " in text_of(cell) and "nbval-check-output" in tags(cell) for cell in seen):
+        yield "what we saw is not asserted"
+    if "*Check" not in markdown(notebook).partition("## Exercises")[2]:
+        yield "no exercise says how to check the answer"
+    if not re.search(r"^- .+", markdown(notebook).partition("## References")[2], re.MULTILINE):
+        yield "there are no references"
+
+
+def the_package_has_what_it_names(notebook, path):
+    table = markdown(notebook).partition(f"## {CLOSING[3]}\n")[2].partition("\n## ")[0]
+    rows = [row.split("|")[2] for row in table.splitlines() if "`" in row and row.startswith("|")]
+    if not rows:
+        yield "no row of the table names anything"
+    for row in rows:
+        names = re.findall(r"`([^`]+)`", row)
+        files = [name for name in names if "/" in name]
+        yield from (f"there is no {name}" for name in files if not (ROOT / name).exists())
+        sources = [name for name in files if name.endswith(".py") and (ROOT / name).exists()]
+        modules = [importlib.import_module(name.removesuffix(".py").replace("/", ".")) for name in sources]
+        for name in names:
+            # a name of the package, or of a module in this row; a command such as `kldanneal schedule` is not looked up
+            homes = [importlib.import_module("kldanneal")] if name.startswith("kldanneal.") else modules
+            steps = name.removeprefix("kldanneal.").split(".")
+            if re.fullmatch(r"[\w.]+", name) and not any(holds_name(home, steps) for home in homes):
+                yield f"{name} is not in{row}"
+
+
+def holds_name(home, steps):
+    try:
+        reduce(getattr, steps, home)
+    except AttributeError:
+        return False
+    return True
+
+
+def widgets_have_a_picture(notebook, path):
+    """GitHub shows no widgets, so a picture follows each; and its tag lets `make test-browser` find it."""
+    cells = code_cells(notebook)
+    widgets = [i for i, cell in enumerate(cells) if shows_a_widget(cell)]
+    for i, next_one in zip(widgets, [*widgets, len(cells)][1:], strict=True):
+        if not any(holds(cell, "image/png") for cell in cells[i + 1 : min(i + 3, next_one)]):
+            yield f"{cells[i]['id']}: no picture of the widget follows"
+    for i, cell in enumerate(cells):
+        if (i in widgets) != ("widget" in tags(cell)):
+            yield f"{cell['id']}: the tag 'widget' is for cells that show a widget, and for all of them"
+
+
+FOR_ALL = [is_valid, is_small, is_clean, links_lead_somewhere]
+FOR_LESSONS = [is_executed, pictures_are_png, cells_are_short, opens_well, closes_well]
+FOR_LESSONS += [the_package_has_what_it_names, widgets_have_a_picture]
+
+
+def as_stored(notebook):
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def load(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+CASES = [(path, check) for path in LESSONS + COURSEWORK for check in FOR_ALL]
+CASES += [(path, check) for path in LESSONS for check in FOR_LESSONS]
+
+
+def test_there_are_notebooks_in_order():
+    assert LESSONS
+    assert [path.name[:3] for path in LESSONS] == [f"{i:02}_" for i in range(1, len(LESSONS) + 1)]
+
+
+@pytest.mark.parametrize(("path", "check"), CASES, ids=[f"{path.stem}-{check.__name__}" for path, check in CASES])
+def test_notebook(path, check):
+    assert list(check(load(path), path)) == []
+
+
+@pytest.mark.parametrize("path", LESSONS + COURSEWORK, ids=lambda path: path.stem)
+def test_notebook_is_stored_as_jupyter_stores_it(path):
+    assert path.read_bytes().decode("utf-8") == as_stored(load(path))
+
+
+# --------------------------------------------------------------------------------------- proof that each check can fail
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 700, 300)).decode()
+WIDE = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 1601, 300)).decode()
+
+
+def stream(name, text):
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+def shown(**data):
+    return {"output_type": "display_data", "data": data, "metadata": {}}
+
+
+def error():
+    return {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}
+
+
+def write(old, new, first=0):
+    """Another text, in every cell from the first one on."""
+
+    def mutate(notebook):
+        for cell in notebook["cells"][first:]:
+            cell["source"] = text_of(cell).replace(old, new)
+
+    return mutate
+
+
+def output(what, i=1):
+    return lambda notebook: code_cells(notebook)[i]["outputs"].append(what)
+
+
+def set_in(*keys, to):
+    def mutate(notebook):
+        reduce(lambda here, key: here[key], keys[:-1], notebook)[keys[-1]] = to
+
+    return mutate
+
+
+def every_code_cell(**fields):
+    return lambda notebook: [cell.update(deepcopy(fields)) for cell in code_cells(notebook)]
+
+
+def widget(picture_after, tag="widget"):
+    def mutate(notebook):
+        cells = code_cells(notebook)
+        for cell in cells:
+            cell["outputs"], cell["metadata"] = [], {}
+        cells[2]["metadata"] = {"tags": [tag]}
+        cells[2]["outputs"] = [shown(**{WIDGET: {"model_id": "1"}})]
+        cells[2 + picture_after]["outputs"].append(shown(**{"image/png": PNG}))
+
+    return mutate
+
+
+def second_widget(notebook):
+    widget(2)(notebook)
+    cells = code_cells(notebook)
+    cells[3]["metadata"], cells[3]["outputs"] = {"tags": ["widget"]}, deepcopy(cells[2]["outputs"])
+
+
+MUTATIONS = [
+    (is_valid, set_in("cells", 1, "outputs", to=None), "not valid"),
+    (is_valid, lambda notebook: notebook["cells"][0].pop("id"), "not valid"),
+    (is_valid, lambda notebook: notebook["cells"].append(deepcopy(notebook["cells"][0])), "2 cells have the id"),
+    (is_valid, set_in("metadata", "kernelspec", "name", to="conda-env"), "the kernel"),
+    (is_valid, set_in("metadata", "widgets", to={}), "widget states"),
+    (is_small, output(stream("stdout", "x" * 400_001)), " bytes"),
+    (is_clean, output(error()), "stores an error"),
+    (is_clean, output(stream("stderr", "a warning")), "stores warnings"),
+    (is_clean, output(stream("stdout", "read '/ho" + "me/ann/data.txt'")), "names /ho" + "me/ann"),
+    (is_clean, output(shown(**{"text/html": '<img src="/tm' + 'p/a.png">'})), "names /tm" + "p/a"),
+    (is_clean, write("import torch", r"open('C:\data')"), r"names C:\data"),
+    (is_clean, write("import torch", "import torch  # TO" + "DO"), "something is missing"),
+    (links_lead_somewhere, write("After this", "[See](figures/none.png). After this"), "no figures/none.png"),
+    (links_lead_somewhere, write("After this", f"[See]({ADDRESS}/blob/main/none.md#a)"), "/blob/main/none.md"),
+    (is_executed, set_in("cells", 1, "execution_count", to=None), "not run once"),
+    (is_executed, set_in("cells", 1, "execution_count", to=7), "not run once"),
+    (is_executed, every_code_cell(outputs=[]), "nothing stored to check"),
+    (is_executed, every_code_cell(metadata={}), "no output is checked"),
+    (pictures_are_png, output(shown(**{"image/svg+xml": "<svg/>", "image/png": PNG})), "image/svg+xml"),
+    (pictures_are_png, output(shown(**{"text/plain": "<Figure size 700x300 with 1 Axes>"})), "stored as []"),
+    (pictures_are_png, output(shown(**{"image/png": WIDE})), "1601 pixels"),
+    (pictures_are_png, every_code_cell(outputs=[]), "no picture"),
+    (cells_are_short, set_in("cells", 1, "source", to="pass\n" * 26), "26 lines"),
+    (cells_are_short, set_in("cells", 1, "source", to=""), "0 lines"),
+    (opens_well, write("?\n", "\n"), "no question"),
+    (opens_well, write("/blob/main/notebooks/", "/blob/main/notebooks/0"), "no badge to https://colab"),
+    (opens_well, write("lab/tree/notebooks/", "lab/tree/notebooks/0"), "no badge to https://mybinder"),
+    (opens_well, write(NAME, "some/fork"), "no badge to https://colab"),
+    (opens_well, write("\n*", "\n"), "the minutes"),
+    (opens_well, write("After this you can", "Contents"), "after it is not said"),
+    (opens_well, write(ADDRESS, "https://github.com/some/fork", first=1), "does not install from"),
+    *((closes_well, write(f"## {title}", f"### {title}"), "it ends with") for title in CLOSING),
+    (closes_well, write("## Exercises", "## References\n\n## Exercises"), "it ends with"),
+    (closes_well, every_code_cell(outputs=[]), "not written"),
+    (closes_well, write("assert ", "print "), "not asserted"),
+    (closes_well, write("*Check", "*Look"), "no exercise"),
+    (closes_well, write("\n- ", "\n"), "no references"),
+    (the_package_has_what_it_names, write("annealing.py", "annealed.py"), "there is no kldanneal/annealed.py"),
+    (the_package_has_what_it_names, write("`kldanneal.Annealer`", "`kldanneal.Annealed`"), "kldanneal.Annealed is not"),
+    (the_package_has_what_it_names, write("`Run.", "`Run.no_"), "Run.no_"),
+    (the_package_has_what_it_names, write("`", ""), "no row"),
+    (widgets_have_a_picture, widget(0), "no picture of the widget"),
+    (widgets_have_a_picture, widget(3), "no picture of the widget"),
+    (widgets_have_a_picture, second_widget, "no picture of the widget"),
+    (widgets_have_a_picture, widget(1, tag="other"), "the tag 'widget'"),
+]
+
+
+@pytest.mark.parametrize(("check", "mutate", "expected"), MUTATIONS, ids=[f"{m[0].__name__}-{m[2]}" for m in MUTATIONS])
+def test_a_check_can_fail(check, mutate, expected):
+    path = LESSONS[0]
+    notebook = load(path)
+    before = list(check(notebook, path))
+    mutate(notebook)
+    assert any(expected in complaint for complaint in check(notebook, path) if complaint not in before)
+
+
+@pytest.mark.parametrize("mutate", [widget(1), widget(2)])
+def test_a_widget_with_a_picture_is_fine(mutate):
+    notebook = load(LESSONS[0])
+    mutate(notebook)
+    assert list(widgets_have_a_picture(notebook, LESSONS[0])) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("*2 minutes of computing on a CPU with two cores, 1 on a GPU.*", True),
+        ("*Less than half a minute of computing on a CPU, and the same on a GPU: nothing is trained.*", True),
+        ("*3 minutes on a CPU with two cores. On a GPU,\nmore of them are trained, in 20.*", True),
+        ("*2 minutes of computing on a CPU. No GPU is needed.*", False),
+        ("*Half a minute of computing on a CPU. No GPU is needed.*", False),
+        ("*It takes 2 minutes, or 3.*", False),
+        ("2 minutes on a CPU, 1 on a GPU.", False),
+    ],
+)
+def test_the_minutes_are_said_for_both(line, said):
+    assert says_the_minutes(f"# Why?\n\n{line}\n\nAfter this you can") == said
+
+
+def test_no_check_goes_unproved():
+    assert {mutation[0] for mutation in MUTATIONS} == set(FOR_ALL + FOR_LESSONS)
+
+
+# ---------------------------------------------------------------------------------------------------- `make address`
+
+OTHER = "https://github.com/some-fork/kld.anneal"
+COPIED = ["pyproject.toml", "README.md", ".gitignore", ".ci", "binder", "notebooks"]
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A function that runs address.py in a copy of the repository: its status, and what it says."""
+    hidden = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", ".ruff_cache")
+    for name in COPIED:
+        source, target = ROOT / name, tmp_path / name
+        shutil.copytree(source, target, ignore=hidden) if source.is_dir() else shutil.copy(source, target)
+    readme = tmp_path / "README.md"
+    more = f"{ADDRESS}/issues, [a]({ADDRESS}), git@github.com:{NAME}.git, {ADDRESS}. Others: {ADDRESS}-2, {ADDRESS}.js"
+    readme.write_bytes(readme.read_bytes() + more.encode() + b"\r\n")
+
+    def address(*arguments):
+        command = [sys.executable, ".ci/address.py", *arguments]
+        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        return ran.returncode, ran.stdout + ran.stderr
+
+    address.folder = tmp_path
+    return address
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts}
+
+
+def test_no_file_differs_from_the_address_in_pyproject():
+    command = [sys.executable, ROOT / ".ci" / "address.py", "--check"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+
+
+@pytest.mark.parametrize("with_git", [False, True])
+def test_another_address_and_back(copy, with_git):
+    if with_git:
+        if not shutil.which("git"):
+            pytest.skip("there is no git")
+        subprocess.run(["git", "init", "--quiet"], cwd=copy.folder, check=True)
+    ignored = copy.folder / "comparison" / "mine.md"
+    ignored.parent.mkdir()
+    ignored.write_text(ADDRESS, encoding="utf-8")
+    before = contents(copy.folder)
+
+    assert copy(OTHER)[0] == 0
+    after = contents(copy.folder)
+    assert ignored.read_text(encoding="utf-8") == ADDRESS  # it is no file of the repository
+    assert after.keys() == before.keys()
+    apart = {f"{NAME}-2".encode(): b"<1>", f"{NAME}.js".encode(): b"<2>"}  # other repositories, whose names begin so
+    other = OTHER.removeprefix("https://github.com/")
+    for path in before.keys() - {ignored}:
+        expected = before[path]
+        for name, mark in apart.items():
+            expected = expected.replace(name, mark)
+        expected = expected.replace(NAME.encode(), other.encode())
+        for name, mark in apart.items():
+            expected = expected.replace(mark, name)
+        assert after[path] == expected, path
+        assert os.access(path, os.X_OK) == os.access(ROOT / path.relative_to(copy.folder), os.X_OK)
+    assert sum(before[path] != after[path] for path in before) >= len(LESSONS) + 2
+
+    assert copy(OTHER) == (0, f"{OTHER}: 0 files rewritten\n")
+    assert copy() == (0, f"{OTHER}: 0 files rewritten\n")
+    assert copy(ADDRESS)[0] == 0
+    assert contents(copy.folder) == before
+
+
+def test_after_a_change_of_pyproject_check_names_what_differs(copy):
+    before = contents(copy.folder)
+    project = copy.folder / "pyproject.toml"
+    project.write_bytes(project.read_bytes().replace(ADDRESS.encode(), OTHER.encode()))
+    changed = contents(copy.folder)
+    status, said = copy("--check")
+    assert status == 1
+    assert {f"notebooks/{path.name}" for path in LESSONS} | {"README.md"} <= set(said.splitlines())
+    assert contents(copy.folder) == changed
+    assert copy()[0] == 0
+    assert copy("--check") == (0, f"{OTHER}: 0 files differ\n")
+    assert copy(ADDRESS)[0] == 0
+    assert contents(copy.folder) == before
+
+
+def test_badges_of_a_renamed_notebook(copy):
+    old = copy.folder / "notebooks" / LESSONS[0].name
+    new = old.rename(old.with_name("99_another.ipynb"))
+    assert copy("--check")[0] == 1
+    assert copy()[0] == 0
+    assert list(opens_well(load(new), new)) == list(opens_well(load(LESSONS[0]), LESSONS[0]))
+    assert new.read_bytes() == LESSONS[0].read_bytes().replace(LESSONS[0].name.encode(), new.name.encode())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "http://github.com/me/kldanneal",
+        "https://gitlab.com/me/kldanneal",
+        "https://github.com/kldanneal",
+        "https://github.com/me/kldanneal/",
+        "https://github.com/me/kldanneal.git",
+        "https://github.com/me/kldanneal/tree/main",
+        "https://github.com/me/..",
+        'https://github.com/me/kld"anneal',
+        "https://github.com/me/kldanneal\n",
+        "me/kldanneal",
+        "--force",
+    ],
+)
+def test_another_kind_of_address_is_one_line_and_status_2(copy, wrong):
+    before = contents(copy.folder)
+    status, said = copy(wrong)
+    assert status == 2
+    assert len(said.splitlines()) == 1 and said.startswith("address: error: ")
+    assert contents(copy.folder) == before

@@ -2,7 +2,7 @@
 
 import html
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import ipywidgets as W
@@ -25,6 +25,7 @@ from kldanneal.lab.widgets.side_by_side import reconstruction_limits
 HAND, OTHER, REPLAY = "#D55E00", "#0072B2", "#000000"  # Okabe and Ito's vermilion, blue and black
 EMPTY: History = {"step": [], "kl_weight": [], "reconstruction": [], "kl": []}
 SCHEDULES = [*NAMED, "linear:ratio=0.9"]  # the last is one ramp over nine tenths of the run
+NAMES = {"schedule": "schedule", "hand": "by hand", "replay": "replayed"}  # in the legend
 COLUMNS = ("kl_weight", "kl", "reconstruction")
 WINDOW = 10  # updates that a point of a curve is a mean of: a third of a second at the default pace
 PACE = 30  # updates a second: 2,000 take 67 s, so a hand has time; at full speed they would take a dozen
@@ -37,22 +38,24 @@ class DrivePlot:
     """KL weight, KL and reconstruction over the updates: by hand, replayed, and under a schedule. Limits are fixed."""
 
     def __init__(
-        self, steps: int, corpus: Corpus, *, schedule: str = "schedule", figsize: tuple[float, float] = (4.4, 5)
+        self, steps: int, corpus: Corpus, *, names: Mapping[str, str] = NAMES, figsize: tuple[float, float] = (4.4, 5)
     ) -> None:
         self.figure = Figure(figsize=figsize, dpi=100, layout="constrained")
         self.axes = weight, kl, reconstruction = self.figure.subplots(3, sharex=True, height_ratios=(1, 1.3, 1.2))
         (self.planned,) = weight.plot([], [], color=OTHER, linewidth=1, linestyle="--")
         styles = {
-            "schedule": {"color": OTHER, "linewidth": 1, "label": schedule},
-            "hand": {"color": HAND, "linewidth": 1.8, "label": "by hand"},
-            "replay": {"color": REPLAY, "linewidth": 1, "linestyle": ":", "label": "replayed"},
+            "schedule": {"color": OTHER, "linewidth": 1},
+            "hand": {"color": HAND, "linewidth": 1.8},
+            "replay": {"color": REPLAY, "linewidth": 1, "linestyle": ":"},
         }
         self.lines = {
-            (who, column): axis.plot([], [], **style)[0]
+            (who, column): axis.plot([], [], label=names.get(who), **style)[0]
             for who, style in styles.items()
             for axis, column in zip(self.axes, COLUMNS, strict=True)
         }
-        (self.bound,) = reconstruction.plot([], [], color=HAND, linewidth=1, linestyle="--", label="by hand, -ELBO")
+        (self.bound,) = reconstruction.plot(
+            [], [], color=HAND, linewidth=1, linestyle="--", label=f"{names['hand']}, -ELBO"
+        )
         (self.hand,) = weight.plot([], [], "o", color=HAND, markersize=9, clip_on=False)
         self.hand.set_in_layout(False)
         self.moving = [self.planned, *self.lines.values(), self.bound, self.hand]
@@ -112,20 +115,21 @@ class UnitsPlot:
 
 
 def plot_driven(
-    history: History, corpus: Corpus, *, reference: History | None = None, name: str = "schedule"
+    history: History, corpus: Corpus, *, name: str = "by hand", reference: tuple[str, History] | None = None
 ) -> Figure:
-    """A run whose weight was driven, over its updates, and beside it another one.
+    """A run whose weight was driven, over its updates, and with it another one.
 
     Args:
         history: a :meth:`~kldanneal.lab.training.Run.history`.
         corpus (Corpus): what it was trained on; it sets the limits of the reconstruction.
-        reference: the history of another run, for instance under an Annealer. Default: none.
-        name (str): what the legend calls it. Default: ``'schedule'``.
+        name (str): what the legend calls it. Default: ``'by hand'``.
+        reference: the name and the history of another run, for instance under an Annealer. Default: none.
     """
-    steps = max(len(run["step"]) for run in (history, reference or EMPTY))
-    plot = DrivePlot(steps, corpus, schedule=name, figsize=(7, 6))
+    other_name, other = reference or ("", EMPTY)
+    names = {"hand": name, **({"schedule": other_name} if reference else {})}
+    plot = DrivePlot(max(len(history["step"]), len(other["step"])), corpus, names=names, figsize=(7, 6))
     plot.show("hand", history)
-    plot.show("schedule", reference or EMPTY)
+    plot.show("schedule", other)
     return plot.figure
 
 
@@ -189,6 +193,8 @@ class DriveTheWeight(W.VBox):
         for button, callback in ((self.toggle, self._toggled), (self.reset, self._reset),
                                  (self.replay, self._replay), (self.train, self._train)):  # fmt: skip
             button.on_click(self.background.guard(callback))
+        for broad in (self.weight, self.picture, self.units_picture):
+            broad.layout.margin = "0"  # with a margin they would be wider than a phone's page
         results = W.VBox([self.units_picture, self.verdict, self.table])
         pictures = W.Box([self.picture, results], layout=W.Layout(flex_flow="row wrap", align_items="flex-start"))
         results.layout.flex, results.layout.min_width, results.layout.align_items = "1 1 20em", "0", "flex-start"
@@ -375,16 +381,17 @@ def compare_runs(driven: Run, replayed: Run) -> str:
 
 def _table(metrics: dict[str, Metrics], driven: int) -> str:
     heads = ("KL", "reconstr.", "-ELBO", "active units", "I(x; z)")
-    cell = "<td style='padding: 0 0.4em; text-align: right'>"
+    style = "style='padding: 0 0.25em; text-align: right; overflow-wrap: normal'"
+    cell = f"<td {style}>"
     rows = "".join(
         f"<tr><td>{html.escape(name)}{f' ({driven:,} updates)' if name == 'by hand' else ''}</td>"
         f"{cell}{m.kl:.3f}</td>{cell}{m.reconstruction:.2f}</td>{cell}{m.neg_elbo:.2f}</td>"
-        f"{cell}{m.active_units}</td>{cell}{m.mutual_information:.2f}</td></tr>"
+        f"{cell}{m.active_units}</td>{cell}{max(0, m.mutual_information):.2f}</td></tr>"
         for name, m in metrics.items()
     )
-    titles = "".join(f"<th style='padding: 0 0.4em; text-align: right'>{head}</th>" for head in heads)
+    titles = "".join(f"<th {style}>{head.replace('-', '&#8209;')}</th>" for head in heads)  # no break after a minus
     return (
-        "<div style='line-height: 1.5; overflow-wrap: anywhere'>"
+        "<div style='line-height: 1.5; overflow-wrap: anywhere; font-size: 12px'>"
         f"<table><tr><th></th>{titles}</tr>{rows}</table>"
         "nats per sentence at KL weight 1, on held-out sentences; the same seed</div>"
     )

@@ -12,7 +12,7 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help lab test test-browser test-colab compare bank assignment grade address clean
+.PHONY: help lab test test-browser test-colab test-package docs compare bank assignment grade address clean
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -44,6 +44,17 @@ test-colab: $(READY)
 	  $(BIN)/python -m pip install --quiet --no-deps --target $$IPYWIDGETS7 ipywidgets==7.7.1 ipython_genutils
 	PYTHONPATH=$$IPYWIDGETS7 $(BIN)/python -m pytest tests/test_widgets.py tests/test_side_by_side.py tests/test_driver.py
 	$(BIN)/python -m pytest tests/colab
+
+#: make test-package    build the sdist and the wheel, and use them elsewhere; ask repo2docker what Binder would do
+test-package: $(READY)
+	@$(BIN)/python -c "import build.env, pdoc, repo2docker, twine" 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --editable ".[package]"
+	$(BIN)/python -m pytest tests/package
+
+#: make docs     the documentation of every module, as pages in build/docs
+docs: $(READY)
+	@$(BIN)/python -c "import pdoc" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/python -m pdoc --docformat google --math -o build/docs kldanneal kldanneal.annealing kldanneal.loss kldanneal.lab
 
 #: make compare  train four schedules side by side on real text; writes OUT (default: comparison), or goes on with it
 compare: $(READY)

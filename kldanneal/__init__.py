@@ -7,6 +7,7 @@ For a training loop of your own, three lines:
     annealer.step()                                                          # after each optimizer.step()
 
 Modules, in reading order:
+
     loss        VAELoss, gaussian_kl: the two terms of the negative ELBO, in nats per example
     annealing   Annealer: the weight of the KL term, a pure function of the step and a counter
     lab         what the notebooks train, measure and draw; needs the extra: pip install "kldanneal[notebooks]"

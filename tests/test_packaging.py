@@ -51,7 +51,7 @@ def repository_files():
 
 def test_the_top_level_is_exactly_this():
     expected = """notebooks kldanneal environment.yml tests README.md binder
-        pyproject.toml LICENSE CHANGELOG.md Makefile .gitignore .ci"""
+        pyproject.toml LICENSE CHANGELOG.md Makefile .gitignore .github .ci"""
     assert sorted({path.relative_to(ROOT).parts[0] for path in repository_files()}) == sorted(expected.split())
 
 

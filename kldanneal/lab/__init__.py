@@ -1,6 +1,7 @@
 """kldanneal.lab: what the notebooks and the command train, measure and draw. Each file has one job.
 
 Modules, in reading order:
+
     corpora      text as tensors: the toy language, docstrings, Penn Treebank or a file of your own, one interface
     toy          the toy language: a grammar whose entropy is known exactly
     docstrings   real English with no download

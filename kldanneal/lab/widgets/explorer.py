@@ -134,7 +134,10 @@ class ScheduleExplorer(W.VBox):
         self.run: Run | None = None  # what the button trains, under the schedule self.trained
         self.trained, self.metrics, self.cell = None, None, CONSTANT
         self.outcome, self.map = OutcomePlot(bank), MapPlot(bank)
-        wide = {"style": {"description_width": "6em"}, "layout": W.Layout(width="100%", max_width="26em")}
+        wide = {
+            "style": {"description_width": "6em"},
+            "layout": W.Layout(width="100%", max_width="26em", margin="2px 0"),
+        }
         steps = self.settings.steps
         self.shape = W.SelectionSlider(options=list(SHAPES), value="linear", description="shape", **wide)
         self.total_steps = W.IntSlider(value=1000, min=10, max=steps, step=10, description="total_steps", **wide)

@@ -38,7 +38,9 @@ class Picture(W.Image):
     lock: ClassVar = threading.RLock()
 
     def __init__(self, figure: Figure, moving: Sequence[Artist] = ()) -> None:
-        super().__init__(format="png", layout=W.Layout(max_width="100%", height="auto", object_fit="contain"))
+        super().__init__(
+            format="png", layout=W.Layout(max_width="100%", height="auto", object_fit="contain", margin="0")
+        )
         self.figure, self.moving = figure, list(moving)
         self._canvas = FigureCanvasAgg(figure)
         for artist in self.moving:

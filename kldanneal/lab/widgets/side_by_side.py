@@ -128,7 +128,10 @@ class SideBySide(W.VBox):
         steps, names = settings.steps, [corpus.name] if corpus else ["toy", "docstrings"]
         step = max(1, steps // 200)
         devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-        wide = {"style": {"description_width": "6em"}, "layout": W.Layout(width="100%", max_width="26em")}
+        wide = {
+            "style": {"description_width": "6em"},
+            "layout": W.Layout(width="100%", max_width="26em", margin="2px 0"),
+        }
         self.shape = W.SelectionSlider(options=list(SHAPES), value="linear", description="shape", **wide)
         self.total_steps = W.IntSlider(value=steps // 2, min=step, max=steps, step=step, description="total_steps",
                                        **wide)  # fmt: skip

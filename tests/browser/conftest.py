@@ -1,0 +1,30 @@
+"""One browser and one JupyterLab for all tests. Skipped where there is no Chromium; in CI that is a failure."""
+
+import importlib.util
+import os
+
+import pytest
+from harness import CHROMIUM, FLAGS, find_chromium, start_lab
+
+
+def missing():
+    """What the tests need and do not find, in words."""
+    if importlib.util.find_spec("playwright") is None:
+        return 'playwright is not installed: python -m pip install -e ".[browser]"'
+    if find_chromium() is None:
+        return f"there is no Chromium: install {CHROMIUM[0]} (none of {', '.join(CHROMIUM)} was found)"
+    return None
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    if what := missing():
+        in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+        (pytest.fail if in_ci else pytest.skip)(f"The widgets were not tried in a browser: {what}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        with start_lab(tmp_path_factory.mktemp("lab"), browser) as running:
+            yield running
+        browser.close()

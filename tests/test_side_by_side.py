@@ -126,7 +126,7 @@ def test_the_button_trains_both_on_the_same_seed_and_shows_the_outcome(widget, t
     assert widget.results.layout.display is None
     for name in schedules:
         metrics = alone.metrics[name, 3]
-        assert f"<td>{name}</td>" in widget.table.value
+        assert f"<b>{name}</b></td>" in widget.table.value
         assert f"{metrics.kl:.3f}</td>" in widget.table.value and f"{metrics.neg_elbo:.2f}</td>" in widget.table.value
     for words in alone.verdict().splitlines():
         assert words.split(":")[0] in widget.table.value

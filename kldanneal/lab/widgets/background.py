@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import ipywidgets as W
+from tqdm.notebook import tqdm
 
 Stop = threading.Event  # what a job looks at
 TICK = 0.3  # seconds between two pictures of a training run
@@ -93,6 +94,14 @@ class Background:
         worker.join()
         self.running = False
         self.guard(self._end)()
+
+
+def on_any_page(bar: tqdm) -> W.Widget:
+    """The widget of a bar of tqdm's, which breaks into lines where the page is narrow."""
+    bar.container.layout = W.Layout(flex_flow="row wrap", width="auto", min_width="0")
+    for part in bar.container.children:
+        part.layout.min_width, part.layout.max_width = "0", "100%"
+    return bar.container
 
 
 def _stop_all() -> None:

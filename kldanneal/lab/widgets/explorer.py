@@ -17,7 +17,7 @@ from kldanneal.lab.metrics import evaluate
 from kldanneal.lab.plots import smooth
 from kldanneal.lab.settings import Settings
 from kldanneal.lab.training import Run
-from kldanneal.lab.widgets.background import Background, Stop
+from kldanneal.lab.widgets.background import Background, Stop, on_any_page
 from kldanneal.lab.widgets.picture import Picture
 
 CHOSEN, BANK, NOW = "#0072B2", "#E69F00", "#D55E00"  # Okabe and Ito's blue, orange and vermilion
@@ -212,7 +212,7 @@ class ScheduleExplorer(W.VBox):
             self.trained, self.metrics = self.annealer(), None
             self.run = Run(load_corpus("toy"), self.annealer(), self.settings, name="this one")
         self.bar = tqdm(total=self.settings.steps, initial=self.run.step, display=False, unit="update")
-        self.progress.children = [self.bar.container]
+        self.progress.children = [on_any_page(self.bar)]
         self.background.start(self._train)
         self._label()
 

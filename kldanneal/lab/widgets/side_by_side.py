@@ -21,7 +21,7 @@ from kldanneal.lab.corpora import BOS, Corpus, load_corpus
 from kldanneal.lab.plots import History, smooth, styles
 from kldanneal.lab.settings import QUICK, Settings
 from kldanneal.lab.training import pick_device
-from kldanneal.lab.widgets.background import Background
+from kldanneal.lab.widgets.background import Background, on_any_page
 from kldanneal.lab.widgets.picture import Picture
 
 EMPTY: History = {"step": [], "kl_weight": [], "reconstruction": [], "kl": []}
@@ -236,7 +236,7 @@ class SideBySide(W.VBox):
             self.comparison, self.trained = None, choices
         done, total = _progress(self.comparison) if self.comparison else (0, 2 * self.settings.steps)
         self.bar = tqdm(total=total, initial=done, display=False, unit="update")
-        self.progress.children = [self.bar.container]
+        self.progress.children = [on_any_page(self.bar)]
         self.background.start(partial(self._train, choices, self.annealers()))
         self._label()
 
@@ -337,17 +337,17 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _table(comparison: Comparison) -> str:
-    heads = "".join(f"<th style='padding: 0 0.6em'>{head}</th>" for head in MEASURES)
+    runs = comparison.summary()  # a column each, which fits a phone
+    heads = "".join(f"<td style='padding: 0 0.6em'><b>{run['schedule']}</b></td>" for run in runs)
     rows = "".join(
-        f"<tr><td>{row['schedule']}</td>"
-        + "".join(f"<td style='padding: 0 0.6em'>{row[key]:.{digits}f}</td>" for key, digits in MEASURES.values())
+        f"<tr><td>{head}</td>"
+        + "".join(f"<td style='padding: 0 0.6em'>{run[key]:.{digits}f}</td>" for run in runs)
         + "</tr>"
-        for row in comparison.summary()
+        for head, (key, digits) in MEASURES.items()
     )
     verdict = "<br>".join(map(html.escape, comparison.verdict().splitlines()))
-    return (
-        f"<div style='overflow-x: auto'><table style='line-height: 1.5'><tr><th></th>{heads}</tr>{rows}</table></div>"
-        + _text(f"nats per sentence at KL weight 1, on held-out sentences<br>{verdict}")
+    return f"<table style='line-height: 1.5'><tr><td></td>{heads}</tr>{rows}</table>" + _text(
+        f"nats per sentence at KL weight 1, on held-out sentences<br>{verdict}"
     )
 
 

@@ -372,7 +372,7 @@ def test_the_source_runs_from_top_to_bottom_and_trains_when_nobody_grades(monkey
     assert [name for name in outputs for output in outputs[name] if output.output_type == "error"] == []
     printed = "".join(output.text for output in outputs["q7-run"] if output.get("name") == "stdout")
     results = ast.literal_eval(printed.partition("my_results = ")[2])
-    assert list(results) == ["constant", "two cycles"]
+    assert results.keys() == {"constant", "two cycles"}  # in the order in which they ended
     assert all(numbers.keys() == {"kl", "neg_elbo", "active_units"} for numbers in results.values())
     assert any("image/png" in output.get("data", {}) for output in outputs["q7-run"])
 

@@ -17,17 +17,17 @@ READY := .venv/ready
 help:
 	@sed -n 's/^#: //p' Makefile
 
-#: make lab      open the notebooks in JupyterLab
+#: make lab           open the notebooks in JupyterLab
 lab: $(READY)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
-#: make test     lint, and run every test
+#: make test          lint, and run every test
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest $(ARGS)
 
-#: make test-browser    move every widget in JupyterLab and Chromium; as root with apt-get, it installs Chromium
+#: make test-browser  move every widget in JupyterLab and Chromium; as root with apt-get, it installs Chromium
 test-browser: $(READY)
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
 	  command -v $$name >/dev/null && exit 0; done; \
@@ -45,22 +45,22 @@ test-colab: $(READY)
 	PYTHONPATH=$$IPYWIDGETS7 $(BIN)/python -m pytest tests/test_widgets.py tests/test_side_by_side.py tests/test_driver.py
 	$(BIN)/python -m pytest tests/colab
 
-#: make test-package    build the sdist and the wheel, and use them elsewhere; ask repo2docker what Binder would do
+#: make test-package  build the sdist and the wheel, and use them elsewhere; ask repo2docker what Binder would do
 test-package: $(READY)
 	@$(BIN)/python -c "import build.env, pdoc, repo2docker, twine" 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --editable ".[package]"
 	$(BIN)/python -m pytest tests/package
 
-#: make docs     the documentation of every module, as pages in build/docs
+#: make docs          the documentation of every module, as pages in build/docs
 docs: $(READY)
 	@$(BIN)/python -c "import pdoc" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[docs]"
 	$(BIN)/python -m pdoc --docformat google --math -o build/docs kldanneal kldanneal.annealing kldanneal.loss kldanneal.lab
 
-#: make compare  train four schedules side by side on real text; writes OUT (default: comparison), or goes on with it
+#: make compare       train four schedules side by side on real text; writes OUT (default: comparison), or goes on with it
 compare: $(READY)
 	$(BIN)/kldanneal compare --out $(OUT) $(if $(wildcard $(OUT)/config.json),--resume) $(ARGS)
 
-#: make bank     train the runs that the schedule explorer shows (20 minutes on two cores; goes on where it stopped)
+#: make bank          train the runs that the schedule explorer shows (20 minutes on two cores; goes on where it stopped)
 bank: $(READY)
 	$(BIN)/python -m kldanneal.lab.bank bank
 
@@ -68,15 +68,15 @@ bank: $(READY)
 assignment: $(READY)
 	cd notebooks/coursework && PATH="$(CURDIR)/$(BIN):$$PATH" python -m nbgrader generate_assignment annealing --force
 
-#: make grade    grade a folder of submissions, SUBMISSIONS=folder: a notebook, or a folder with one, for each student
+#: make grade         grade a folder of submissions, SUBMISSIONS=folder: a notebook, or a folder with one, for each student
 grade: $(READY)
 	$(BIN)/python notebooks/coursework/grade.py "$(SUBMISSIONS)"
 
-#: make address    carry the repository's address from pyproject.toml to badges and links; REPOSITORY=https://... sets it
+#: make address       carry the repository's address from pyproject.toml to badges and links; REPOSITORY=https://... sets it
 address:
 	$(PYTHON) .ci/address.py $(REPOSITORY)
 
-#: make clean    remove the virtual environment
+#: make clean         remove the virtual environment
 clean:
 	rm -rf .venv
 

@@ -419,7 +419,8 @@ COPIED = ["pyproject.toml", "README.md", ".gitignore", ".ci", "binder", "noteboo
 @pytest.fixture
 def copy(tmp_path):
     """A function that runs address.py in a copy of the repository: its status, and what it says."""
-    hidden = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", ".ruff_cache")
+    graded = ("submitted", "autograded", "feedback", "gradebook.db*", "grades.csv", "grade.log")  # by `make grade`
+    hidden = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", ".ruff_cache", *graded)
     for name in COPIED:
         source, target = ROOT / name, tmp_path / name
         shutil.copytree(source, target, ignore=hidden) if source.is_dir() else shutil.copy(source, target)

@@ -1,5 +1,7 @@
 """What several test files share: two corpora, and one intra-op thread (two of them, on a busy machine, mostly wait)."""
 
+import threading
+import time
 from pathlib import Path
 
 import hypothesis
@@ -41,3 +43,17 @@ def same(a, b):
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+def wait_for(condition, seconds=60):
+    """Waits until something is true; the limit is only for a test that fails."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.005)
+
+
+def our_threads():
+    """The threads that train, or that a comparison trains in."""
+    names = ("kldanneal", "ThreadPoolExecutor")
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(names)]

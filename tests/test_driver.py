@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import same
+from conftest import our_threads, same, wait_for
 
 from kldanneal import Annealer
 from kldanneal.lab.comparison import Comparison
@@ -22,18 +22,6 @@ from kldanneal.lab.widgets.driver import DriveTheWeight, compare_runs, first, pl
 
 SMALL = Settings(steps=40, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4, word_dropout=0.2)
 ENDLESS = replace(SMALL, steps=20_000)
-
-
-def wait_for(condition, seconds=60):
-    """Waits until something is true; the limit is only for a test that fails."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.005)
-
-
-def our_threads():
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("kldanneal")]
 
 
 # --- the hand's weight ------------------------------------------------------------------------------------------------

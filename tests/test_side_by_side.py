@@ -1,11 +1,10 @@
 """The side-by-side widget, in the kernel: what the controls draw, and what the button trains."""
 
-import threading
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import our_threads, wait_for
 
 from kldanneal import Annealer
 from kldanneal.lab.comparison import Comparison
@@ -24,19 +23,6 @@ def widget(tiny_corpus):
     yield widget
     widget.background.stop()
     assert our_threads() == []
-
-
-def our_threads():
-    names = ("kldanneal", "ThreadPoolExecutor")
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith(names)]
-
-
-def wait_for(condition, seconds=60):
-    """Waits until something is true; the limit is only for a test that fails."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def train(widget):

@@ -3,12 +3,12 @@
 import io
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import our_threads, wait_for
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -21,10 +21,6 @@ from kldanneal.lab.widgets.picture import Picture
 
 def pixels(png):
     return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB")).astype(int)
-
-
-def our_threads():
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("kldanneal")]
 
 
 # ----------------------------------------------------------------------------------------------------------- pictures
@@ -68,14 +64,6 @@ def test_a_whole_drawing_is_only_made_when_asked_for():
 # --------------------------------------------------------------------------------------------------------- background
 
 
-def wait_for(condition, seconds=30):
-    """Waits until something is true; the limit is only for a test that fails."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
-
-
 def until_stopped(stop):
     while not stop.is_set():
         time.sleep(0.005)
@@ -86,7 +74,7 @@ def test_a_job_ticks_while_it_runs_and_ends():
     background = Background("test", lambda: calls.append("tick"), lambda: calls.append("end"))
     background.start(until_stopped)
     assert background.running
-    wait_for(lambda: calls.count("tick") >= 2)
+    wait_for(lambda: calls.count("tick") >= 2, seconds=30)
     background.stop()
     assert calls[-1] == "end" and calls.count("end") == 1
     assert not background.running and our_threads() == []
@@ -231,7 +219,7 @@ def test_stop_and_go_on(explorer, monkeypatch):
     update = Run.update
     monkeypatch.setattr(Run, "update", lambda run: (time.sleep(0.05), update(run)))
     explorer.button.click()
-    wait_for(lambda: explorer.run.step > 2)
+    wait_for(lambda: explorer.run.step > 2, seconds=30)
     assert explorer.button.description == "Stop"
     explorer.button.click()
     explorer.background.wait()

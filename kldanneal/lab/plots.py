@@ -19,6 +19,8 @@ OTHER_COLOURS = ("#CC79A7", "#56B4E9", "#D55E00", "#999999")
 LINES = ("-", "--", "-.", ":")
 
 History = Mapping[str, Sequence[float]]
+#: Of a run that has not begun.
+EMPTY: History = {"step": [], "kl_weight": [], "reconstruction": [], "kl": []}
 
 
 def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:

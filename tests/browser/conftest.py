@@ -28,3 +28,19 @@ def lab(tmp_path_factory):
         with start_lab(tmp_path_factory.mktemp("lab"), browser) as running:
             yield running
         browser.close()
+
+
+@pytest.fixture
+def opened(lab):
+    """A function that opens a notebook and runs all its cells."""
+    contexts = []
+
+    def run(notebook, name):
+        contexts.append(lab.open(notebook, name))
+        page = contexts[-1].__enter__()
+        page.run_all()
+        return page
+
+    yield run
+    for context in contexts:
+        context.__exit__(None, None, None)

@@ -50,22 +50,6 @@ def notebook(*sources, tags=()):
     return nb.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
-@pytest.fixture
-def opened(lab):
-    """A function that opens a notebook and runs all its cells."""
-    contexts = []
-
-    def run(notebook, name):
-        contexts.append(lab.open(notebook, name))
-        page = contexts[-1].__enter__()
-        page.run_all()
-        return page
-
-    yield run
-    for context in contexts:
-        context.__exit__(None, None, None)
-
-
 def test_every_control_is_moved_and_nothing_is_wrong(opened):
     page = opened(notebook(WORKS), "works")
     (area,) = page.widgets()

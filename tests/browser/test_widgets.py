@@ -27,20 +27,14 @@ LEAVE = (
 
 
 @pytest.fixture
-def widgets_of(lab):
+def widgets_of(opened):
     """A function that opens a notebook, by its name, and runs its set-up cell and the cells of its widgets."""
-    contexts = []
 
     def run(name):
         (path,) = NOTEBOOKS.glob(f"{name}.ipynb")
-        contexts.append(lab.open(excerpt(json.loads(path.read_text(encoding="utf-8"))), path.stem))
-        page = contexts[-1].__enter__()
-        page.run_all()
-        return page
+        return opened(excerpt(json.loads(path.read_text(encoding="utf-8"))), name)
 
-    yield run
-    for context in contexts:
-        context.__exit__(None, None, None)
+    return run
 
 
 def test_there_are_notebooks_with_widgets():

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from kldanneal.lab.corpora import Corpus, Sentences, load_corpus
 from kldanneal.lab.driving import HandWeight, Replay
 from kldanneal.lab.metrics import Metrics, evaluate
-from kldanneal.lab.plots import History, smooth
+from kldanneal.lab.plots import EMPTY, History, smooth
 from kldanneal.lab.probe import posteriors
 from kldanneal.lab.schedules import NAMED, parse_schedule
 from kldanneal.lab.settings import QUICK, Settings
@@ -23,7 +23,6 @@ from kldanneal.lab.widgets.picture import Picture
 from kldanneal.lab.widgets.side_by_side import reconstruction_limits
 
 HAND, OTHER, REPLAY = "#D55E00", "#0072B2", "#000000"  # Okabe and Ito's vermilion, blue and black
-EMPTY: History = {"step": [], "kl_weight": [], "reconstruction": [], "kl": []}
 SCHEDULES = [*NAMED, "linear:ratio=0.9"]  # the last is one ramp over nine tenths of the run
 NAMES = {"schedule": "schedule", "hand": "by hand", "replay": "replayed"}  # in the legend
 COLUMNS = ("kl_weight", "kl", "reconstruction")

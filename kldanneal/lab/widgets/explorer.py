@@ -14,7 +14,7 @@ from kldanneal.lab import toy
 from kldanneal.lab.bank import CONSTANT, RATIO, TOTAL_STEPS, Bank, Cell, load_bank
 from kldanneal.lab.corpora import load_corpus
 from kldanneal.lab.metrics import evaluate
-from kldanneal.lab.plots import smooth
+from kldanneal.lab.plots import EMPTY, History, smooth
 from kldanneal.lab.settings import Settings
 from kldanneal.lab.training import Run
 from kldanneal.lab.widgets.background import Background, Stop, on_any_page
@@ -63,14 +63,14 @@ class OutcomePlot:
         self.nearest.set_data(range(self.steps), _schedule(cell, self.steps))
         for (column, seed), line in self.curves.items():
             line.set_data(self.bank.steps, getattr(self.bank.runs[cell][seed], f"{column}_curve"))
-        self.show_run({"step": [], "kl": [], "reconstruction": []})
+        self.show_run(EMPTY)
         return cell
 
     def apart(self) -> float:
         """The mean difference between the weights of the schedule and of the nearest runs."""
         return float(np.abs(np.subtract(self.chosen.get_ydata(), self.nearest.get_ydata())).mean())
 
-    def show_run(self, history: dict[str, list[float]]) -> None:
+    def show_run(self, history: History) -> None:
         """Sets the lines of a run that is trained now."""
         for line, column in ((self.now_kl, "kl"), (self.now_reconstruction, "reconstruction")):
             line.set_data(history["step"], smooth(history[column], 20) if history["step"] else [])

@@ -18,13 +18,12 @@ from kldanneal.annealing import SHAPES
 from kldanneal.lab import toy
 from kldanneal.lab.comparison import Comparison
 from kldanneal.lab.corpora import BOS, Corpus, load_corpus
-from kldanneal.lab.plots import History, smooth, styles
+from kldanneal.lab.plots import EMPTY, History, smooth, styles
 from kldanneal.lab.settings import QUICK, Settings
 from kldanneal.lab.training import pick_device
 from kldanneal.lab.widgets.background import Background, on_any_page
 from kldanneal.lab.widgets.picture import Picture
 
-EMPTY: History = {"step": [], "kl_weight": [], "reconstruction": [], "kl": []}
 MEASURES = {  # heading of the table: column of the comparison's summary, digits
     "KL": ("kl", 3),
     "reconstruction": ("reconstruction", 2),

@@ -1,18 +1,19 @@
 # Every target is complete on its own from a fresh clone, and quick when there is nothing to do.
-# make help lists them.         options: PYTHON=python3.12  TORCH=torch  OUT=folder  SUBMISSIONS=folder  ARGS="--corpus toy"
+# make help lists them. Options: PYTHON=python3.12  TORCH=torch  OUT=folder  PTB=folder  SUBMISSIONS=folder  ARGS="--corpus toy"
 
 PYTHON ?= python3
 # A release whose CPU build is to be had. On Linux, pip's default index may send a CUDA build of several GB instead:
 # set PIP_EXTRA_INDEX_URL to the address that pytorch.org's install page shows for Linux, pip and CPU.
 TORCH ?= torch==2.13.0
 OUT ?= comparison
+PTB ?=
 SUBMISSIONS ?= submissions
 ARGS ?=
 
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help lab test test-browser test-colab test-package docs compare bank assignment grade address clean
+.PHONY: help lab test test-browser test-colab test-package docs compare bank evidence assignment grade address clean
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -63,6 +64,10 @@ compare: $(READY)
 #: make bank          train the runs that the schedule explorer shows (20 minutes on two cores; goes on where it stopped)
 bank: $(READY)
 	$(BIN)/python -m kldanneal.lab.bank bank
+
+#: make evidence      train every run behind README's claims (an hour on two cores; goes on where it stopped)
+evidence: $(READY)
+	$(BIN)/python tests/benchmarks/evidence.py evidence $(if $(PTB),--ptb "$(PTB)")
 
 #: make assignment    write the coursework that is handed out, notebooks/coursework/release, from its source
 assignment: $(READY)

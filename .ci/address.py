@@ -104,6 +104,8 @@ def main() -> int:
             temporary.write_bytes(changed[path].encode("utf-8"))
             shutil.copymode(path, temporary)
             os.replace(temporary, path)
+    if not arguments.check and any("coursework/source" in path.as_posix() for path in changed):
+        print("the coursework has changed: run make assignment")
     print(f"{address}: {len(changed)} files {'differ' if arguments.check else 'rewritten'}")
     return int(arguments.check and bool(changed))
 

@@ -36,6 +36,9 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
         - mu, logvar: :math:`(*)`, the same for both; usually (batch, latent).
         - Output: the same shape, in nats. Sum it over the latent dimensions for the KL of an example.
 
+    Raises:
+        TypeError, ValueError: an argument that is not a tensor; shapes that differ.
+
     Example::
 
         >>> gaussian_kl(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 0.0]))
@@ -44,6 +47,14 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
     Reference:
         Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014, appendix B.
     """
+    for name, value in (("mu", mu), ("logvar", logvar)):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Expected {name} to be a torch.Tensor, but got {type(value).__name__}")
+    if mu.shape != logvar.shape:
+        raise ValueError(
+            "Expected mu and logvar to have the same shape, "
+            f"but got mu {tuple(mu.shape)} and logvar {tuple(logvar.shape)}"
+        )
     return 0.5 * (mu.square() + logvar.expm1() - logvar)
 
 

@@ -5,6 +5,7 @@ import functools
 import itertools
 import json
 import math
+import os
 import pickle
 from dataclasses import dataclass
 from fractions import Fraction
@@ -203,7 +204,7 @@ REPLACEMENTS = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=int(os.environ.get("KLDANNEAL_EXAMPLES", 150)), deadline=None)  # make soak sets more
 @given(
     st.tuples(
         st.integers(1, 9),

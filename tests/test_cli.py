@@ -617,3 +617,19 @@ def test_the_program_refuses_bad_input_with_one_line(tmp_path):
     )  # fmt: skip
     one_line_error(done.returncode, done.stderr, "nowhere.txt")
     assert done.stdout == "" and tree(tmp_path) == {}
+
+
+@signals
+@pytest.mark.parametrize(
+    "arguments, lines",
+    [("schedule constant --steps=100000 --rows=100000", 1), ("schedule constant", 0), ("--help", 0)],
+)
+def test_a_reader_that_has_seen_enough_ends_the_program_without_a_word(arguments, lines):
+    """As ``| head -1`` does: in the middle of the output, or before what is written last of all."""
+    command = [sys.executable, "-m", "kldanneal", *arguments.split()]
+    environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": ""}  # what is written waits, as usual
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment}
+    with subprocess.Popen(command, **pipes) as process:
+        assert [process.stdout.readline().split() for _ in range(lines)] == [[b"step", b"constant"]][:lines]
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(60)) == (b"", 141)

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import math
 import random
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -392,6 +393,37 @@ def test_file_corpus_does_not_depend_on_the_order_of_lines(tmp_path):
 def test_file_corpus_does_not_depend_on_how_the_text_is_stored(tmp_path, content):
     (tmp_path / "other.txt").write_bytes(content)
     assert identical(load_corpus(tmp_path / "other.txt"), load_corpus(write(tmp_path / "plain.txt", SENTENCES)))
+
+
+def test_file_tokens_and_digest_are_as_written_out_plainly(tmp_path):
+    """Stored runs name their corpus by its digest: whatever way the ids are made, they and it must stay the same."""
+    lines = [f"once{i} <eos> {sentence}" for i, sentence in enumerate(SENTENCES)]
+    corpus = load_corpus(write(tmp_path / "my.txt", lines), vocab_size=30)
+    ordered = sorted(set(lines), key=lambda line: hashlib.sha256(line.encode()).hexdigest())
+    counts = Counter(" ".join(ordered[60:]).split())
+    del counts["<eos>"]
+    repeated = sorted(word for word in counts if counts[word] > 1)
+    itos = [*SPECIALS, *sorted(repeated, key=lambda word: -counts[word])[:30]]
+    digest = hashlib.sha256("\n".join(itos).encode())
+    for split, part in [(corpus.train, ordered[60:]), (corpus.valid, ordered[:30]), (corpus.test, ordered[30:60])]:
+        rows = [[itos.index(w) if w in itos[4:] else UNK for w in line.split()] for line in part]
+        assert [ids.tolist() for ids in split] == [[BOS, *row, EOS] for row in rows]
+        digest.update(b"".join(i.to_bytes(8, "little") for row in rows for i in (BOS, *row, EOS)))
+    assert corpus.digest == digest.hexdigest()[:12]
+
+
+def test_file_takes_memory_in_proportion_to_its_lines(tmp_path):
+    """About 250 bytes a line; lists of ids took 450. See tests/benchmarks/growth.py for a million lines."""
+    lines = toy.sample(6000, seed=3)[0]
+    peaks = []
+    for n in (3000, 6000):
+        path = write(tmp_path / "large.txt", lines[:n])
+        tracemalloc.start()
+        load_corpus(path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 6000 * 340
+    assert peaks[1] - peaks[0] < 3000 * 340
 
 
 def test_file_digest_changes_with_the_content(tmp_path):

@@ -452,11 +452,13 @@ def test_a_tampered_check_is_named(graded):
     assert notes == "q1-1 was changed and was put back; q1-2 was changed and was put back"
 
 
-def test_feedback_shows_every_message(graded):
-    html = (
-        (graded["kl-sign"].folder / "feedback" / "kl-sign" / NOTEBOOK).with_suffix(".html").read_text(encoding="utf-8")
-    )
+def test_feedback_names_every_check_and_shows_every_message(graded):
+    page = graded["kl-sign"].folder / "feedback" / "kl-sign" / NOTEBOOK.with_suffix(".html")
+    html = page.read_text(encoding="utf-8")
     assert "A KL is never negative" in html and "Which sign?" in html
+    named_checks = re.findall(r'<a href="#(q\d-\d)">Check (\d\.\d)</a> \(Score: (\S+) /', html)
+    scores = graded["kl-sign"].scores("kl-sign")
+    assert named_checks == [(name, name[1:].replace("-", "."), str(scores[name])) for name in CHECKS]
 
 
 def test_grading_takes_less_than_a_minute_of_computing_each(graded):

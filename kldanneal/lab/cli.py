@@ -4,6 +4,7 @@ import argparse
 import datetime
 import io
 import json
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -48,11 +49,19 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command; returns its exit status: 0, 2 for anything the user can mend, 130 when interrupted."""
-    arguments = vars(_parser().parse_args(argv))
-    command = arguments.pop("command")
+    """Runs the command; returns its exit status: 0, 2 for anything the user can mend, 130 when interrupted.
+
+    It is 141, and nothing is said, when whatever reads its output has seen enough, as ``| head`` has.
+    """
     try:
-        return command(arguments)
+        try:
+            arguments = vars(_parser().parse_args(argv))
+            return arguments.pop("command")(arguments)
+        finally:
+            sys.stdout.flush()  # here, for what Python cannot write as it ends it reports
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be written
+        return 141  # as of a program that SIGPIPE ends
     except (ValueError, TypeError, OSError, FloatingPointError, MemoryError, RuntimeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         print(f"kldanneal: error: {reason}", file=sys.stderr)

@@ -33,6 +33,7 @@ from kldanneal.lab.threads import cores
 from kldanneal.lab.training import Run
 
 VANISHED = 0.1  # nats per sentence: a KL below this says that z tells next to nothing
+PATH_SIGNS = frozenset("/\\\0")
 HISTORY_COLUMNS = ("schedule", "seed", "step", "kl_weight", "reconstruction", "kl")
 SUMMARY_COLUMNS = (
     "schedule", "seed", "reconstruction", "kl", "neg_elbo", "perplexity", "active_units", "mutual_information",
@@ -79,6 +80,11 @@ class Comparison:
         self.corpus, self.settings, self.seeds = corpus, settings or Settings(), list(seeds)
         self.schedules = list(schedules)
         self.checkpoints = Path(checkpoints) if checkpoints else None
+        for name in self.schedules:
+            if self.checkpoints and not PATH_SIGNS.isdisjoint(name):
+                raise ValueError(
+                    f"Expected the names of schedules, which name checkpoints, to be no paths, but got {name!r}"
+                )
         self.runs = {
             (name, seed): Run(corpus, deepcopy(annealer), self.settings, seed=seed, name=name, device=device)
             for seed in self.seeds

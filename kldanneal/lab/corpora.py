@@ -9,9 +9,11 @@ Tokens come from torchtext: its ``basic_english`` tokenizer, its ``Vocab``, its 
 """
 
 import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +193,9 @@ def _split(name: str, lines: Iterable[str], shortest: int, longest: int, vocab_s
             f"Expected at least {SMALLEST} distinct sentences of {shortest} to {longest} words, one a line, "
             f"but got {len(distinct)} from {name}"
         )
-    ordered = sorted(distinct, key=lambda sentence: hashlib.sha256(sentence.encode()).digest())
+    ordered = list(distinct)
+    del distinct  # of a million sentences it takes as much memory as their tokens
+    ordered.sort(key=lambda sentence: hashlib.sha256(sentence.encode()).digest())
     n = min(1000, len(ordered) // 10)
     return _index(name, [ordered[2 * n :], ordered[:n], ordered[n : 2 * n]], vocab_size, source)
 
@@ -219,19 +223,23 @@ def _index(
     labels: Sequence[Tensor | None] = (None, None, None),
     **known: Any,
 ) -> Corpus:
-    counts = Counter(word for sentence in splits[0] for word in sentence.split())
+    counts = Counter(chain.from_iterable(map(str.split, splits[0])))
     vocab = Vocab(counts, max_size=vocab_size, min_freq=2, specials=SPECIALS)
     words = len(vocab) - len(SPECIALS)
     if words < 2:
         raise ValueError(f"Expected at least 2 different words that occur more than once, but got {words} in {name}")
+    ids = {word: _id(vocab, word) for word in vocab.itos}
     digest = hashlib.sha256("\n".join(vocab.itos).encode())
     indexed = []
     for sentences, label in zip(splits, labels, strict=True):
-        ids = [[BOS, *(_id(vocab, word) for word in sentence.split()), EOS] for sentence in sentences]
-        indexed.append(
-            Sentences(torch.tensor([i for row in ids for i in row]), torch.tensor(list(map(len, ids))), label)
-        )
-        digest.update(indexed[-1].tokens.numpy().tobytes())
+        tokens, lengths = array("q"), array("q")  # 8 bytes a number, where a list of lists takes several times as much
+        for sentence in sentences:
+            row = [BOS, *(ids.get(word, UNK) for word in sentence.split()), EOS]
+            tokens.extend(row)
+            lengths.append(len(row))
+        digest.update(tokens)
+        tokens, lengths = (torch.frombuffer(numbers, dtype=torch.long) for numbers in (tokens, lengths))
+        indexed.append(Sentences(tokens, lengths, label))
     return Corpus(name, vocab, *indexed, source=source, digest=digest.hexdigest()[:12], **known)
 
 

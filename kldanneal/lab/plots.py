@@ -37,7 +37,7 @@ def plot_schedules(schedules: Mapping[str, Annealer], steps: int) -> Figure:
     for name, style in styles(list(schedules)).items():
         axes.plot(schedules[name].schedule(steps), label=name, **style)
     axes.set(xlabel="step", ylabel="KL weight", ylim=(-0.03, 1.05))
-    _tidy(axes)
+    tidy(axes)
     figure.legend(loc="outside upper center", ncols=len(schedules), frameon=False)
     return figure
 
@@ -70,7 +70,7 @@ def plot_comparison(
     reconstruction.set(ylabel="reconstruction\n(nats per sentence)", xlabel="step")
     _zoom_on_the_end(reconstruction)
     for axes in (weight, kl, reconstruction):
-        _tidy(axes)
+        tidy(axes)
     figure.align_ylabels()
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
@@ -101,6 +101,7 @@ def _zoom_on_the_end(axes: Axes) -> None:
     axes.set_ylim(ends.min() - margin, ends.max() + margin)
 
 
-def _tidy(axes: Axes) -> None:
+def tidy(axes: Axes) -> None:
+    """Without a frame, and with a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)

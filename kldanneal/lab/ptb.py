@@ -3,8 +3,13 @@
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import torchtext.utils
 from platformdirs import user_cache_path
 from torchtext.datasets import PennTreebank
 
@@ -14,6 +19,8 @@ MD5 = {
     "ptb.valid.txt": "aa0affc06ff7c36e977d7cd49e3839bf",
     "ptb.test.txt": "8b80168b89c18661a38ef683c0dc3721",
 }
+
+PATIENCE = 30  # seconds in which a server says nothing, after which it is given up
 
 
 def read(root: str | Path | None = None) -> list[list[str]]:
@@ -43,9 +50,11 @@ def _download(folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         arriving = Path(tempfile.mkdtemp(dir=folder.parent, prefix="penn-treebank-"))
-        arrived = Path(PennTreebank.download(str(arriving)))
+        with _patient():
+            arrived = Path(PennTreebank.download(str(arriving)))
         for name in MD5:
-            _check(arrived / name)
+            if (found := _md5(arrived / name)) != MD5[name]:
+                raise OSError(f"{name} arrived with the MD5 sum {found} instead of {MD5[name]}")
         shutil.rmtree(folder, ignore_errors=True)
         arrived.rename(folder)
     except Exception as error:  # requests has its own errors, and torchtext saves an error page as if it were the file
@@ -59,7 +68,28 @@ def _download(folder: Path) -> None:
             shutil.rmtree(arriving, ignore_errors=True)
 
 
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Within it, torchtext gives up a server that is silent, or has no such file; by itself it would wait for ever."""
+
+    requests = torchtext.utils.requests
+
+    def get(*arguments: Any, **options: Any) -> Any:
+        response = requests.get(*arguments, timeout=PATIENCE, **options)
+        response.raise_for_status()
+        return response
+
+    torchtext.utils.requests = SimpleNamespace(get=get)
+    try:
+        yield
+    finally:
+        torchtext.utils.requests = requests
+
+
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
 def _check(path: Path) -> None:
-    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    if found != MD5[path.name]:
+    if (found := _md5(path)) != MD5[path.name]:
         raise OSError(f"Expected {path} to have the MD5 sum {MD5[path.name]}, but got {found}: delete it and try again")

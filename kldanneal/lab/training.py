@@ -187,7 +187,7 @@ class Run:
         try:
             with replacing(path) as file:
                 torch.save(self.state_dict(), file)
-        except RuntimeError as error:  # how torch reports a full disk
+        except (OSError, RuntimeError) as error:  # RuntimeError: torch may report a full disk so
             raise OSError(f"The checkpoint {path} could not be written: {error}") from error
 
     def load(self, path: str | Path) -> "Run":

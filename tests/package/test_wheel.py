@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tarfile
@@ -15,35 +14,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from elsewhere import ROOT, copy_of_the_repository, environment_on_top, new_environment, run
 
 import kldanneal
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("digits.py")
-OURS = {"kldanneal/py.typed", "kldanneal/lab/bank.json"}
-OURS |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "kldanneal").rglob("*.py")}
-
-
-def run(*command, cwd, succeeds=True, **environment):
-    """A command, by default one that must end well, without what this environment says about where modules are."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    ran = subprocess.run(
-        [*map(str, command)], cwd=cwd, env=inherited | environment, capture_output=True, text=True, timeout=900
-    )
-    assert not (succeeds and ran.returncode), f"{command}\n{ran.stdout}\n{ran.stderr}"
-    return ran
+OURS = {"kldanneal/py.typed"}
+OURS |= {
+    path.relative_to(ROOT).as_posix() for kind in ("py", "json") for path in (ROOT / "kldanneal").rglob(f"*.{kind}")
+}
 
 
 def found_here():
     """The kldanneal that this environment has installed, if any."""
     path = [sysconfig.get_path("purelib")]
     return [found.version for found in importlib.metadata.distributions(name="kldanneal", path=path)]
-
-
-def new_environment(folder):
-    """The Python of a new virtual environment."""
-    run(sys.executable, "-m", "venv", folder, cwd=folder.parent)
-    return next(folder / path for path in ("bin/python", "Scripts/python.exe") if (folder / path).exists())
 
 
 def contents(wheel):
@@ -55,14 +40,7 @@ def contents(wheel):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy of the repository's files without what a build or a test left beside them."""
-    folder = tmp_path_factory.mktemp("checkout")
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0"):
-        if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    return folder
+    return copy_of_the_repository(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture(scope="module")
@@ -177,11 +155,7 @@ def test_the_sdist_installs(practitioner, built, tmp_path):
 
 def test_binders_post_build_installs_the_package_and_fills_the_caches(checkout, tmp_path):
     # An environment on top of this one, which has all that Binder's has but conda.
-    python = new_environment(tmp_path / "environment")
-    site = Path(
-        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).stdout.strip()
-    )
-    (site / "below.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    python, site = environment_on_top(tmp_path / "environment")
     home = tmp_path / "home"
     home.mkdir()
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR"):

@@ -1,5 +1,5 @@
 # Every target is complete on its own from a fresh clone, and quick when there is nothing to do.
-# make help lists them. Options: PYTHON=python3.12  TORCH=torch  OUT=folder  PTB=folder  SUBMISSIONS=folder  ARGS="--corpus toy"
+# make help lists them. Options: PYTHON=python3.12  TORCH=torch  OUT=dir  PTB=dir  SUBMISSIONS=dir  ARGS="--corpus toy"
 
 PYTHON ?= python3
 # A release whose CPU build is to be had. On Linux, pip's default index may send a CUDA build of several GB instead:
@@ -13,7 +13,7 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help lab test test-browser test-colab test-package docs compare bank evidence assignment grade address clean
+.PHONY: help lab test test-browser test-colab test-package docs compare bank evidence bench soak assignment grade address clean
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -68,6 +68,14 @@ bank: $(READY)
 #: make evidence      train every run behind README's claims (an hour on two cores; goes on where it stopped)
 evidence: $(READY)
 	$(BIN)/python tests/benchmarks/evidence.py evidence $(if $(PTB),--ptb "$(PTB)")
+
+#: make bench         measure speed, memory and what a person waits for, as tables (on two cores that are quiet)
+bench: $(READY)
+	$(BIN)/python tests/benchmarks/bench.py
+
+#: make soak          kill, resume and compare, and thousands of random examples: the tests of faults for longer
+soak: $(READY)
+	$(BIN)/python tests/soak/soak.py $(ARGS)
 
 #: make assignment    write the coursework that is handed out, notebooks/coursework/release, from its source
 assignment: $(READY)

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -332,23 +331,6 @@ def equals_the_uninterrupted(out, uninterrupted):
     for mine, theirs in zip(rows(out / "summary.csv"), rows(uninterrupted / "summary.csv"), strict=True):
         assert {k: v for k, v in mine.items() if k not in timed} == {k: v for k, v in theirs.items() if k not in timed}
     return True
-
-
-@signals
-def test_kill_minus_nine_loses_nothing_that_was_saved(command, text_file, tmp_path, uninterrupted):
-    out, draw = tmp_path / "out", random.Random(0)
-    for arguments in (["--corpus", text_file, *LONG], ["--resume"], ["--resume"]):
-        process = start("compare", "--out", out, *arguments)
-        wait_for_a_new_checkpoint(process, out)
-        time.sleep(draw.uniform(0, 0.1))
-        process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, "it ended before it was killed"
-    (saved,) = checkpoints(out).values()
-    assert 600 <= saved["step"] < 800
-    assert not (out / "summary.csv").exists()
-    assert command("compare", "--resume", "--out", out)[0] == 0
-    assert equals_the_uninterrupted(out, uninterrupted)
 
 
 @signals

@@ -77,7 +77,8 @@ class Comparison:
             raise ValueError(
                 f"Expected at least one schedule and one seed, but got {list(schedules)} and {list(seeds)}"
             )
-        self.corpus, self.settings, self.seeds = corpus, settings or Settings(), list(seeds)
+        self.corpus, self.seeds = corpus, list(seeds)
+        self.settings = Settings() if settings is None else settings
         self.schedules = list(schedules)
         self.checkpoints = Path(checkpoints) if checkpoints else None
         for name in self.schedules:

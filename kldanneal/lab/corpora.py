@@ -154,9 +154,12 @@ def load_corpus(
         root (path, optional): for ptb, a folder that holds ptb.train.txt, ptb.valid.txt and ptb.test.txt.
 
     Raises:
-        ValueError, OSError: a file that is missing, empty, not text, or too small; an option out of range.
+        TypeError, ValueError, OSError: a file that is missing, empty, not text, or too small; an option that is no
+            integer, or out of range.
     """
     for option, value, least in (("max_length", max_length, 1), ("vocab_size", vocab_size, 2)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise TypeError(f"Expected {option} to be an integer, but got {value!r}")
         if value is not None and value < least:
             raise ValueError(f"Expected {option} to be at least {least}, but got {value}")
     kind = name if name in CORPORA else "file"

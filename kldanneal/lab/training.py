@@ -42,6 +42,15 @@ def pick_device(device: str = "auto") -> torch.device:
     return picked
 
 
+def check_run(corpus: Corpus, settings: Settings, seed: int) -> None:
+    """Raises TypeError or ValueError for what no run can be made of."""
+    for name, value, kind in (("corpus", corpus, Corpus), ("settings", settings, Settings), ("seed", seed, int)):
+        if isinstance(value, bool) or not isinstance(value, kind):
+            raise TypeError(f"Expected {name} to be of type {kind.__name__}, but got {value!r}")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"Expected seed to be from 0 to 2**63 - 1, but got {seed}")
+
+
 class Run:
     """A model, its schedule, and everything else that training needs in order to go on.
 
@@ -64,9 +73,10 @@ class Run:
         name: str = "run",
         device: str = "auto",
     ) -> None:
-        self.corpus, self.annealer, self.seed, self.name = corpus, annealer, seed, name
+        settings = Settings() if settings is None else settings
+        check_run(corpus, settings, seed)
+        self.corpus, self.annealer, self.seed, self.name, self.settings = corpus, annealer, seed, name, settings
         self._cyclical = annealer.cyclical  # as it was given; training may switch it
-        self.settings = settings = settings or Settings()
         self.device = pick_device(device)
         self.order = torch.Generator().manual_seed(seed)  # initial weights, then the order of the batches
         self.noise = torch.Generator(self.device).manual_seed(seed)  # z, word dropout, dropout

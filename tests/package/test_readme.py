@@ -204,6 +204,8 @@ HOW = {
     r"kldanneal compare --resume --out \w+": resume,
     r"kldanneal schedule .+ --plot \w+\.png": plot,
     r"make evidence": begins("evidence/**/*.pt"),
+    r"make bench": lambda shell, command: to_its_end(shell, f"QUICK=1 {command}"),
+    r"make soak": lambda shell, command: to_its_end(shell, f'{command} ARGS="--kills 1 --examples 20"'),
     r"make assignment": assignment,
     r"make grade SUBMISSIONS=\S+": grade,
     r"\. \.venv/bin/activate": remembered,

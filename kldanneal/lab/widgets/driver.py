@@ -17,7 +17,7 @@ from kldanneal.lab.plots import EMPTY, History, smooth
 from kldanneal.lab.probe import posteriors
 from kldanneal.lab.schedules import NAMED, parse_schedule
 from kldanneal.lab.settings import QUICK, Settings
-from kldanneal.lab.training import Run
+from kldanneal.lab.training import Run, check_run, pick_device
 from kldanneal.lab.widgets.background import Background, Stop
 from kldanneal.lab.widgets.picture import Picture
 from kldanneal.lab.widgets.side_by_side import reconstruction_limits
@@ -155,7 +155,9 @@ class DriveTheWeight(W.VBox):
     def __init__(
         self, corpus: Corpus | None = None, settings: Settings = QUICK, *, seed: int = 0, device: str = "auto"
     ) -> None:
-        self.corpus, self.settings = corpus or load_corpus("toy"), settings
+        self.corpus, self.settings = load_corpus("toy") if corpus is None else corpus, settings
+        check_run(self.corpus, settings, seed)
+        pick_device(device)
         self.held_out = first(self.corpus.valid, LOOKED_AT)
         self._new_run = partial(Run, self.corpus, settings=settings, seed=seed, device=device)
         self.hand = HandWeight()

@@ -20,7 +20,7 @@ from kldanneal.lab.comparison import Comparison
 from kldanneal.lab.corpora import BOS, Corpus, load_corpus
 from kldanneal.lab.plots import EMPTY, History, smooth, styles
 from kldanneal.lab.settings import QUICK, Settings
-from kldanneal.lab.training import pick_device
+from kldanneal.lab.training import check_run, pick_device
 from kldanneal.lab.widgets.background import Background, on_any_page
 from kldanneal.lab.widgets.picture import Picture
 
@@ -120,6 +120,7 @@ class SideBySide(W.VBox):
     def __init__(
         self, corpus: Corpus | None = None, settings: Settings = QUICK, *, seed: int = 0, device: str = "auto"
     ) -> None:
+        check_run(load_corpus("toy") if corpus is None else corpus, settings, seed)
         self.settings = settings
         self.corpora = {corpus.name: corpus} if corpus else {}  # as they are loaded
         self.comparison: Comparison | None = None  # what the button trains, made with the choices self.trained

@@ -116,7 +116,7 @@ def known(maker):
                             "mutual_information": kl, "kl_at_quarters": [4, 3, 2, 1], "seconds": 1.0}  # fmt: skip
                 runs.append({"corpus": e.corpus, "knob": e.knob, "value": e.value, "schedule": name, "seed": seed,
                              **measures})  # fmt: skip
-    about = {"corpora": {"toy": "x"}, "versions": {"torch": "2"}, "machine": "m", "date": "d"}
+    about = {"corpora": {"toy": "x"}, "versions": {"torch": "2"}, "commit": "c", "machine": "m", "date": "d"}
     return Evidence(about, runs[::-1])  # in no special order
 
 

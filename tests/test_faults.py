@@ -168,8 +168,7 @@ class Server(http.server.ThreadingHTTPServer):
                 pass
 
         super().__init__(("127.0.0.1", 0), Handler)
-        self.daemon_threads = self.block_on_close = False
-        self.daemon_threads = True
+        self.block_on_close = False
 
 
 FILES = {name: f"the first line of {name}\n".encode() * 2000 for name in ptb.MD5}
@@ -188,12 +187,12 @@ def send(handler, content, promised, status=200):
 
 
 def silent(handler, name):
-    time.sleep(5)
+    time.sleep(60)
 
 
 def stalled(handler, name):
     send(handler, FILES[name][:20_000], len(FILES[name]))
-    time.sleep(5)
+    time.sleep(60)
 
 
 def truncated(handler, name):
@@ -254,7 +253,7 @@ def test_a_bad_server_is_named_and_nothing_half_written_is_left(treebank_from, t
     started = time.monotonic()
     with pytest.raises(ConnectionError) as caught:
         ptb.read()
-    assert time.monotonic() - started < 4  # not when the server gives up
+    assert time.monotonic() - started < 30  # not when the server gives up
     for words in ("Penn Treebank could not be downloaded", reason, "By hand", *FILES, "--root", "--corpus docstrings"):
         assert words in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -134,6 +135,9 @@ def train(folder: Path, ptb: Path | None) -> None:
                     for name, corpus in corpora.items()},
         "versions": {"kldanneal": kldanneal.__version__, "python": platform.python_version(),
                      "torch": torch.__version__},
+        "commit": subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+        ).stdout.strip(),
         "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {os.cpu_count()} cores",
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
     }  # fmt: skip

@@ -48,8 +48,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
         Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014, appendix B.
     """
     for name, value in (("mu", mu), ("logvar", logvar)):
-        if not isinstance(value, Tensor):
-            raise TypeError(f"Expected {name} to be a torch.Tensor, but got {type(value).__name__}")
+        _tensor(name, value)
     if mu.shape != logvar.shape:
         raise ValueError(
             "Expected mu and logvar to have the same shape, "
@@ -146,8 +145,7 @@ class VAELoss(torch.nn.Module):
 
     def _check(self, x: Tensor, x0: Tensor, mu: Tensor, logvar: Tensor) -> None:
         for name, value in (("x", x), ("x0", x0), ("mu", mu), ("logvar", logvar)):
-            if not isinstance(value, Tensor):
-                raise TypeError(f"Expected {name} to be a torch.Tensor, but got {type(value).__name__}")
+            _tensor(name, value)
             if name != "x0" and not value.is_floating_point():
                 raise TypeError(f"Expected {name} to be a floating point tensor, but got {value.dtype}")
         if mu.shape != logvar.shape or mu.dim() < 2:
@@ -191,6 +189,11 @@ class VAELoss(torch.nn.Module):
             _in_range("probabilities x", x, 0, 1, hint="; for logits, use reconstruction='bce_with_logits'")
         if self.reconstruction in ("bce", "bce_with_logits"):
             _in_range("targets x0", x0, 0, 1)
+
+
+def _tensor(name: str, value: Tensor) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"Expected {name} to be a torch.Tensor, but got {type(value).__name__}")
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

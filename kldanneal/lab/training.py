@@ -42,9 +42,10 @@ def pick_device(device: str = "auto") -> torch.device:
     return picked
 
 
-def check_run(corpus: Corpus, settings: Settings, seed: int) -> None:
+def check_run(settings: Settings, seed: int, *corpora: Corpus) -> None:
     """Raises TypeError or ValueError for what no run can be made of."""
-    for name, value, kind in (("corpus", corpus, Corpus), ("settings", settings, Settings), ("seed", seed, int)):
+    named = [("corpus", corpus, Corpus) for corpus in corpora]
+    for name, value, kind in (*named, ("settings", settings, Settings), ("seed", seed, int)):
         if isinstance(value, bool) or not isinstance(value, kind):
             raise TypeError(f"Expected {name} to be of type {kind.__name__}, but got {value!r}")
     if not 0 <= seed < 2**63:
@@ -74,7 +75,7 @@ class Run:
         device: str = "auto",
     ) -> None:
         settings = Settings() if settings is None else settings
-        check_run(corpus, settings, seed)
+        check_run(settings, seed, corpus)
         self.corpus, self.annealer, self.seed, self.name, self.settings = corpus, annealer, seed, name, settings
         self._cyclical = annealer.cyclical  # as it was given; training may switch it
         self.device = pick_device(device)

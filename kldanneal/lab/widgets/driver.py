@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from kldanneal.lab.corpora import Corpus, Sentences, load_corpus
 from kldanneal.lab.driving import HandWeight, Replay
 from kldanneal.lab.metrics import Metrics, evaluate
-from kldanneal.lab.plots import EMPTY, History, smooth
+from kldanneal.lab.plots import EMPTY, History, smooth, tidy
 from kldanneal.lab.probe import posteriors
 from kldanneal.lab.schedules import NAMED, parse_schedule
 from kldanneal.lab.settings import QUICK, Settings
@@ -66,8 +66,7 @@ class DrivePlot:
         if corpus.entropy is not None:
             reconstruction.axhline(corpus.entropy, color="grey", linestyle=":", label="entropy")
         for axis in self.axes:
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.grid(alpha=0.25)
+            tidy(axis)
         self.figure.align_ylabels()
         handles, labels = reconstruction.get_legend_handles_labels()
         self.figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
@@ -156,7 +155,7 @@ class DriveTheWeight(W.VBox):
         self, corpus: Corpus | None = None, settings: Settings = QUICK, *, seed: int = 0, device: str = "auto"
     ) -> None:
         self.corpus, self.settings = load_corpus("toy") if corpus is None else corpus, settings
-        check_run(self.corpus, settings, seed)
+        check_run(settings, seed, self.corpus)
         pick_device(device)
         self.held_out = first(self.corpus.valid, LOOKED_AT)
         self._new_run = partial(Run, self.corpus, settings=settings, seed=seed, device=device)

@@ -14,7 +14,7 @@ from kldanneal.lab import toy
 from kldanneal.lab.bank import CONSTANT, RATIO, TOTAL_STEPS, Bank, Cell, load_bank
 from kldanneal.lab.corpora import load_corpus
 from kldanneal.lab.metrics import evaluate
-from kldanneal.lab.plots import EMPTY, History, smooth
+from kldanneal.lab.plots import EMPTY, History, smooth, tidy
 from kldanneal.lab.settings import Settings
 from kldanneal.lab.training import Run
 from kldanneal.lab.widgets.background import Background, Stop, on_any_page
@@ -51,8 +51,7 @@ class OutcomePlot:
         kl.set(yscale="log", ylim=(1e-3, 60), ylabel="KL (nats)")
         reconstruction.set(ylim=(toy.ENTROPY - 4, toy.ENTROPY + 6), ylabel="reconstruction\n(nats)", xlabel="update")
         for axis in axes:
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.grid(alpha=0.25)
+            tidy(axis)
         self.figure.align_ylabels()
         self.figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
 

@@ -18,7 +18,7 @@ from kldanneal.annealing import SHAPES
 from kldanneal.lab import toy
 from kldanneal.lab.comparison import Comparison
 from kldanneal.lab.corpora import BOS, Corpus, load_corpus
-from kldanneal.lab.plots import EMPTY, History, smooth, styles
+from kldanneal.lab.plots import EMPTY, History, smooth, styles, tidy
 from kldanneal.lab.settings import QUICK, Settings
 from kldanneal.lab.training import check_run, pick_device
 from kldanneal.lab.widgets.background import Background, on_any_page
@@ -53,8 +53,7 @@ class Panel:
         reconstruction.set(xlim=(0, steps), ylim=(toy.ENTROPY - 4, toy.ENTROPY + 6), xlabel="update")
         reconstruction.set_ylabel("reconstruction\n(nats)")
         for axis in axes:
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.grid(alpha=0.25)
+            tidy(axis)
 
     def fit_to(self, corpus: Corpus) -> None:
         """Sets the limits of the reconstruction, and the line at the entropy where that is known."""
@@ -120,7 +119,7 @@ class SideBySide(W.VBox):
     def __init__(
         self, corpus: Corpus | None = None, settings: Settings = QUICK, *, seed: int = 0, device: str = "auto"
     ) -> None:
-        check_run(load_corpus("toy") if corpus is None else corpus, settings, seed)
+        check_run(settings, seed, *([] if corpus is None else [corpus]))
         self.settings = settings
         self.corpora = {corpus.name: corpus} if corpus else {}  # as they are loaded
         self.comparison: Comparison | None = None  # what the button trains, made with the choices self.trained

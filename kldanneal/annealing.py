@@ -1,10 +1,10 @@
 """The weight of the KL term over the course of training: a pure function of a step, and a counter."""
 
 import math
-import operator
 from collections.abc import Callable
-from numbers import Real
 from typing import Any
+
+from kldanneal import _checks
 
 __all__ = ["SHAPES", "Annealer"]
 
@@ -91,18 +91,12 @@ class Annealer:
         *,
         ratio: float = 1.0,
     ) -> None:
-        self.total_steps = _integer("total_steps", total_steps, at_least=1)
-        if self.total_steps > 2**53:
-            raise ValueError(f"Expected total_steps to be at most 2**53, but got {total_steps}")
+        self.total_steps = _checks.integer("total_steps", total_steps, 1, 2**53)
         self.shape = _shape(shape)
-        self.baseline = _number("baseline", baseline)
-        if not 0 <= self.baseline <= 1:
-            raise ValueError(f"Expected baseline to be in [0, 1], but got {baseline!r}")
-        self.cyclical = _boolean("cyclical", cyclical)
-        self.disable = _boolean("disable", disable)
-        self.ratio = _number("ratio", ratio)
-        if not 0 < self.ratio <= 1:
-            raise ValueError(f"Expected ratio to be in (0, 1], but got {ratio!r}")
+        self.baseline = _checks.number("baseline", baseline, "[0, 1]")
+        self.cyclical = _checks.boolean("cyclical", cyclical)
+        self.disable = _checks.boolean("disable", disable)
+        self.ratio = _checks.number("ratio", ratio, "(0, 1]")
         self.current_step = 0
 
     def __call__(self, kld: Any) -> Any:
@@ -122,7 +116,7 @@ class Annealer:
         Off: the ramp that is under way completes, and the weight stays at 1. On again after that: the next
         :meth:`step` starts a cycle at 0.
         """
-        self.cyclical = _boolean("cyclical", cyclical)
+        self.cyclical = _checks.boolean("cyclical", cyclical)
 
     set_cyclical = cyclical_setter
 
@@ -133,9 +127,7 @@ class Annealer:
 
     def weight_at(self, step: int) -> float:
         """The weight at a step within a cycle, from 0 to ``total_steps``: a pure function, nothing moves on."""
-        step = _integer("step", step, at_least=0)
-        if step > self.total_steps:
-            raise ValueError(f"Expected step to be at most total_steps={self.total_steps}, but got {step}")
+        step = _checks.integer("step", step, 0, self.total_steps)
         if self.disable:
             return 1.0
         ramp = self.ratio * self.total_steps
@@ -157,7 +149,7 @@ class Annealer:
         twin = Annealer.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         weights = []
-        for _ in range(_integer("n", n, at_least=0)):
+        for _ in range(_checks.integer("n", n)):
             weights.append(twin.weight)
             twin.step()
         return weights
@@ -183,10 +175,8 @@ class Annealer:
                   if own[name] != state_dict[name]]  # fmt: skip
         if differ:
             raise ValueError(f"Expected the state of an Annealer with the same settings, but {'; '.join(differ)}")
-        current_step = _integer("current_step", state_dict["current_step"], at_least=0)
-        if current_step > self.total_steps:
-            raise ValueError(f"Expected current_step to be at most {self.total_steps}, but got {current_step}")
-        cyclical = _boolean("cyclical", state_dict["cyclical"])
+        current_step = _checks.integer("current_step", state_dict["current_step"], 0, self.total_steps)
+        cyclical = _checks.boolean("cyclical", state_dict["cyclical"])
         self.current_step, self.cyclical = current_step, cyclical
 
     def __eq__(self, other: object) -> bool:
@@ -194,30 +184,6 @@ class Annealer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.state_dict().items())})"
-
-
-def _integer(name: str, value: Any, at_least: int) -> int:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        integer = operator.index(value)  # int, and the integers of NumPy and torch
-    except TypeError:
-        raise TypeError(f"Expected {name} to be an integer, but got {value!r}") from None
-    if integer < at_least:
-        raise ValueError(f"Expected {name} to be at least {at_least}, but got {value!r}")
-    return integer
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"Expected {name} to be a number, but got {value!r}")
-    return float(value)
-
-
-def _boolean(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"Expected {name} to be True or False, but got {value!r}")
-    return value
 
 
 def _shape(shape: Any) -> str | Callable[[float], float]:

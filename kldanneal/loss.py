@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kldanneal import _checks
+
 __all__ = ["VAELoss", "gaussian_kl"]
 
 RECONSTRUCTIONS = ("bce", "bce_with_logits", "cross_entropy", "mse")
@@ -48,7 +50,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
         Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014, appendix B.
     """
     for name, value in (("mu", mu), ("logvar", logvar)):
-        _tensor(name, value)
+        _checks.instance(name, value, Tensor)
     if mu.shape != logvar.shape:
         raise ValueError(
             "Expected mu and logvar to have the same shape, "
@@ -111,13 +113,9 @@ class VAELoss(torch.nn.Module):
 
     def __init__(self, reconstruction: str = "bce", reduction: str = "elbo", ignore_index: int = -100) -> None:
         super().__init__()
-        _one_of("reconstruction", reconstruction, RECONSTRUCTIONS)
-        _one_of("reduction", reduction, REDUCTIONS)
-        if not isinstance(ignore_index, int) or isinstance(ignore_index, bool):
-            raise TypeError(f"Expected ignore_index to be an integer, but got {ignore_index!r}")
-        self.reconstruction = reconstruction
-        self.reduction = reduction
-        self.ignore_index = ignore_index
+        self.reconstruction = _checks.one_of("reconstruction", reconstruction, RECONSTRUCTIONS)
+        self.reduction = _checks.one_of("reduction", reduction, REDUCTIONS)
+        self.ignore_index = _checks.integer("ignore_index", ignore_index, -(2**63), 2**63 - 1)
 
     def extra_repr(self) -> str:
         return f"reconstruction={self.reconstruction!r}, reduction={self.reduction!r}, ignore_index={self.ignore_index}"
@@ -145,7 +143,7 @@ class VAELoss(torch.nn.Module):
 
     def _check(self, x: Tensor, x0: Tensor, mu: Tensor, logvar: Tensor) -> None:
         for name, value in (("x", x), ("x0", x0), ("mu", mu), ("logvar", logvar)):
-            _tensor(name, value)
+            _checks.instance(name, value, Tensor)
             if name != "x0" and not value.is_floating_point():
                 raise TypeError(f"Expected {name} to be a floating point tensor, but got {value.dtype}")
         if mu.shape != logvar.shape or mu.dim() < 2:
@@ -189,16 +187,6 @@ class VAELoss(torch.nn.Module):
             _in_range("probabilities x", x, 0, 1, hint="; for logits, use reconstruction='bce_with_logits'")
         if self.reconstruction in ("bce", "bce_with_logits"):
             _in_range("targets x0", x0, 0, 1)
-
-
-def _tensor(name: str, value: Tensor) -> None:
-    if not isinstance(value, Tensor):
-        raise TypeError(f"Expected {name} to be a torch.Tensor, but got {type(value).__name__}")
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"Expected {name} to be one of {', '.join(map(repr, choices))}, but got {value!r}")
 
 
 def _in_range(name: str, values: Tensor, low: int, high: int, hint: str = "") -> None:

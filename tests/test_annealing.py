@@ -539,7 +539,7 @@ def test_bad_arguments_are_refused_by_name_and_value(arguments, error, words):
     ("call", "error", "words"),
     [
         (lambda annealer: annealer.weight_at(-1), ValueError, ["step", "at least 0", "-1"]),
-        (lambda annealer: annealer.weight_at(5), ValueError, ["step", "total_steps=4", "5"]),
+        (lambda annealer: annealer.weight_at(5), ValueError, ["step", "at most 4", "5"]),
         (lambda annealer: annealer.weight_at(0.5), TypeError, ["step", "integer", "0.5"]),
         (lambda annealer: annealer.schedule(-2), ValueError, ["n ", "at least 0", "-2"]),
         (lambda annealer: annealer.schedule(2.0), TypeError, ["n ", "integer", "2.0"]),

@@ -298,10 +298,10 @@ def tokens(*rows):
     ("reconstruction", "changed", "error", "words"),
     [
         # not tensors, or not of the right kind
-        ("bce", {"x": [[0.5] * 6] * 2}, TypeError, ["x ", "torch.Tensor", "list"]),
-        ("bce", {"x0": None}, TypeError, ["x0", "torch.Tensor", "NoneType"]),
-        ("bce", {"mu": 0.0}, TypeError, ["mu", "torch.Tensor", "float"]),
-        ("bce", {"logvar": (0.0,)}, TypeError, ["logvar", "torch.Tensor", "tuple"]),
+        ("bce", {"x": [[0.5] * 6] * 2}, TypeError, ["x ", "Tensor", "list"]),
+        ("bce", {"x0": None}, TypeError, ["x0", "Tensor", "NoneType"]),
+        ("bce", {"mu": 0.0}, TypeError, ["mu", "Tensor", "float"]),
+        ("bce", {"logvar": (0.0,)}, TypeError, ["logvar", "Tensor", "tuple"]),
         ("bce", {"x": torch.ones(2, 6, dtype=torch.int64)}, TypeError, ["x ", "floating point", "torch.int64"]),
         ("mse", {"mu": torch.zeros(2, 4, dtype=torch.int32)}, TypeError, ["mu", "floating point", "torch.int32"]),
         ("cross_entropy", {"x0": torch.zeros(2, 3)}, TypeError, ["x0", "integer", "torch.float32"]),

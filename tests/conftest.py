@@ -8,8 +8,9 @@ import hypothesis
 import pytest
 import torch
 
-from kldanneal.lab import toy
-from kldanneal.lab.corpora import Corpus, load_corpus
+from kldanneal.lab.corpora import toy
+from kldanneal.lab.corpora.corpus import Corpus
+from kldanneal.lab.corpora.load import load_corpus
 
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("kldanneal", deadline=None, derandomize=True)  # no verdict by the clock or by luck

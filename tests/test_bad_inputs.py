@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from kldanneal import Annealer, VAELoss, gaussian_kl
-from kldanneal.lab.bank import load_bank
 from kldanneal.lab.cli import main
-from kldanneal.lab.comparison import Comparison
-from kldanneal.lab.corpora import load_corpus
-from kldanneal.lab.driving import HandWeight, Replay
+from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.model import LSTMVAE
-from kldanneal.lab.schedules import parse_schedule, parse_schedules
-from kldanneal.lab.settings import Settings
-from kldanneal.lab.training import Run
+from kldanneal.lab.results.sweep import load_sweep
+from kldanneal.lab.training.comparison import Comparison
+from kldanneal.lab.training.hand import HandWeight, Replay
+from kldanneal.lab.training.run import Run
+from kldanneal.lab.training.schedules import parse_schedule, parse_schedules
+from kldanneal.lab.training.settings import Settings
 from kldanneal.lab.widgets.driver import DriveTheWeight
 from kldanneal.lab.widgets.side_by_side import SideBySide
 
@@ -52,7 +52,7 @@ def command(capsys, monkeypatch, tmp_path):
 
 def bank(content):
     Path("bank.json").write_text(json.dumps(content))
-    load_bank("bank.json")
+    load_sweep("bank.json")
 
 
 def text(content, **options):
@@ -131,7 +131,7 @@ RUNS = [
     (lambda _: bank({"about": {}, "steps": [], "runs": 3}), ValueError, ["bank.json", "cannot be read", "int"]),
     (lambda _: bank({"about": {}, "steps": [], "runs": ["x"]}), ValueError, ["bank.json", "cannot be read"]),
     (lambda _: bank({"about": {}, "runs": []}), ValueError, ["bank.json", "cannot be read", "'steps'"]),
-    (lambda _: load_bank("no.json"), FileNotFoundError, ["no.json"]),
+    (lambda _: load_sweep("no.json"), FileNotFoundError, ["no.json"]),
 ]
 
 WIDGETS = [

@@ -23,12 +23,12 @@ from conftest import same
 
 import kldanneal
 from kldanneal import Annealer, VAELoss
-from kldanneal.lab import ptb
-from kldanneal.lab.bank import load_bank
 from kldanneal.lab.cli import main
-from kldanneal.lab.comparison import Comparison
-from kldanneal.lab.settings import Settings
-from kldanneal.lab.training import Run
+from kldanneal.lab.corpora import ptb
+from kldanneal.lab.results.sweep import load_sweep
+from kldanneal.lab.training.comparison import Comparison
+from kldanneal.lab.training.run import Run
+from kldanneal.lab.training.settings import Settings
 
 KILLS = int(os.environ.get("KLDANNEAL_SOAK", 3))
 SMALL = Settings(steps=12, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4)
@@ -121,9 +121,9 @@ def refuse(event, arguments):
 sys.addaudithook(refuse)  # below every library, and nothing can take it away
 
 import kldanneal, kldanneal.lab
-from kldanneal.lab import docstrings, ptb
+from kldanneal.lab.corpora import docstrings, ptb
 from kldanneal.lab.cli import main
-from kldanneal.lab.corpora import load_corpus
+from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.widgets.driver import DriveTheWeight
 from kldanneal.lab.widgets.explorer import ScheduleExplorer
 from kldanneal.lab.widgets.side_by_side import SideBySide
@@ -288,7 +288,7 @@ def test_a_bomb_for_a_checkpoint_or_a_bank_is_refused_unexecuted(text_file, tmp_
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and str(checkpoint) in error and "cannot be read" in error
     with pytest.raises(ValueError, match=r"The bank of runs .*bank\.json cannot be read"):
-        load_bank(bank)
+        load_sweep(bank)
     assert not marker.exists()
     torch.load(checkpoint, weights_only=False) if write is torch.save else pickle.loads(checkpoint.read_bytes())
     assert marker.exists()  # the bomb is a real one

@@ -1,32 +1,59 @@
-"""kldanneal.lab: what the notebooks and the command train, measure and draw. Each file has one job.
+"""What the notebooks and the command train, measure and draw. A lesson imports everything from here.
 
-Modules, in reading order:
+Rooms and files, in reading order; each imports only from those above it:
 
-    corpora      text as tensors: the toy language, docstrings, Penn Treebank or a file of your own, one interface
-    toy          the toy language: a grammar whose entropy is known exactly
-    docstrings   real English with no download
+    corpora/     text as tensors: the toy language, docstrings, Penn Treebank, or a file. No model is in here.
     model        the LSTM VAE
-    schedules    the schedules of a comparison, by name or written out
-    settings     what a run is trained with
-    training     one run: the training loop, resumable bit for bit
-    threads      a core for each run
-    files        written whole or not at all
     metrics      KL, reconstruction, -ELBO, active units, mutual information, -log p(x), always at KL weight 1
-    comparison   several runs side by side, their tables, pictures and verdict
-    plots        pictures of schedules and runs
-    probe        what z has learnt of the toy language's hidden choices
-    bank         what became of a real run under each of many schedules
-    widgets      the notebooks' sliders and buttons
+    plots        the palette, and pictures of schedules and of training
+    probe        what z says about the toy language's hidden choices
+    tables       rows as text, Markdown or HTML
+    training/    settings, schedules, one run, several runs side by side. Nothing is drawn or written in here.
+    results/     the stored runs, how they are made and read, statistics, tables, figures. No widget is in here.
+    widgets/     the notebooks' sliders and buttons. No measuring is in here.
     notebook     the first cell of every notebook
     cli          the command ``kldanneal``
+    threads, files    a core for each run; files that are written whole or not at all
 """
 
+from importlib import import_module
 from importlib.util import find_spec
 
-for _package in ("torchtext", "numpy", "matplotlib", "tqdm", "platformdirs", "ipywidgets"):
+for _package in ("torchtext", "numpy", "scipy", "matplotlib", "tqdm", "platformdirs", "ipywidgets"):
     if find_spec(_package) is None:
         raise ModuleNotFoundError(
             f"kldanneal.lab needs {_package}, which is not installed. Install the extra that brings it: "
             'pip install "kldanneal[notebooks]"',
             name=_package,
         )
+
+#: The names that lessons use, and the module of each. A module is loaded when one of its names is first used.
+_HOMES = {
+    "corpora.load": ("load_corpus",),
+    "corpora.toy": ("CHOICES",),
+    "model": ("LSTMVAE",),
+    "metrics": ("MEASURES", "evaluate"),
+    "plots": ("plot_schedules", "smooth", "styles"),
+    "probe": ("most_frequent", "plot_latent", "posteriors", "probe"),
+    "training.settings": ("LR_SCHEDULES", "QUICK", "Settings"),
+    "training.schedules": ("NAMED", "parse_schedules"),
+    "training.hand": ("HandWeight", "Replay"),
+    "training.run": ("Run", "pick_device"),
+    "training.comparison": ("Comparison",),
+    "results.report": ("plot", "samples", "table", "verdict"),
+    "results.sweep": ("TOTAL_STEPS", "Cell", "load_sweep"),
+    "threads": ("cores",),
+    "widgets.driver": ("DriveTheWeight",),
+    "widgets.drive_plots": ("plot_driven", "plot_units"),
+    "widgets.explorer": ("ScheduleExplorer", "plot_map", "plot_outcome"),
+    "widgets.side_by_side": ("SideBySide", "plot_side_by_side"),
+    "notebook": ("start",),
+}
+__all__ = sorted(name for names in _HOMES.values() for name in names)
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

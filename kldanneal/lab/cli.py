@@ -1,7 +1,6 @@
 """The command ``kldanneal``: ``compare`` trains schedules side by side, ``schedule`` shows one."""
 
 import argparse
-import datetime
 import io
 import json
 import os
@@ -10,18 +9,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
-import torchtext
-
 import kldanneal
+from kldanneal import _checks
 from kldanneal.annealing import SHAPES
-from kldanneal.lab.comparison import Comparison
-from kldanneal.lab.corpora import CORPORA, MAX_LENGTH, VOCAB_SIZE, load_corpus
+from kldanneal.lab.corpora.load import CORPORA, MAX_LENGTH, VOCAB_SIZE, load_corpus
 from kldanneal.lab.files import write_atomically
 from kldanneal.lab.plots import plot_schedules
-from kldanneal.lab.schedules import NAMED, parse_schedules
-from kldanneal.lab.settings import LR_SCHEDULES, Settings
-from kldanneal.lab.training import pick_device
+from kldanneal.lab.results import report, stored
+from kldanneal.lab.tables import table
+from kldanneal.lab.training.comparison import Comparison
+from kldanneal.lab.training.run import pick_device
+from kldanneal.lab.training.schedules import NAMED, parse_schedules
+from kldanneal.lab.training.settings import LR_SCHEDULES, Settings
 
 SETTINGS = {field.name: field.default for field in fields(Settings)}
 DEFAULTS: dict[str, Any] = {
@@ -73,8 +72,7 @@ def compare(given: dict[str, Any]) -> int:
     config = _resumed(out, given) if resume else {**DEFAULTS, **given}
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"Expected --out to be a new folder, but {out} is not empty: add --resume, or name another")
-    if not (isinstance(config["seeds"], int) and 1 <= config["seeds"] <= MOST_SEEDS):
-        raise ValueError(f"Expected --seeds to be from 1 to {MOST_SEEDS}, but got {config['seeds']!r}")
+    _checks.integer("--seeds", config["seeds"], 1, MOST_SEEDS)
     settings = Settings(lr_cycles=config["cycles"], **{name: config[name] for name in SETTINGS if name in config})
     options = {name: config[name] for name in ("shape", "cycles", "ratio")}
     schedules = parse_schedules(config["schedules"].split(","), steps=settings.steps, **options)
@@ -99,17 +97,17 @@ def compare(given: dict[str, Any]) -> int:
         print(f"\nInterrupted; all runs are saved, {steps:,} steps in all. Go on with:", file=sys.stderr)
         print(f"  kldanneal compare --resume --out {out}", file=sys.stderr)
         return 130
-    comparison.write(out)
-    print(f"\n{comparison.table()}\n\n{comparison.verdict()}\n\nwritten to {out}: history.csv, summary.csv,", end=" ")
-    print("comparison.png, samples.txt, config.json")
+    report.write(comparison, out)
+    rows = comparison.rows()
+    print(f"\n{report.table(rows)}\n\n{report.verdict(rows, corpus.entropy)}\n")
+    print(f"written to {out}: history.csv, summary.csv, comparison.png, samples.txt, config.json")
     return 0
 
 
 def schedule(given: dict[str, Any]) -> int:
     steps, names = given["steps"], given["schedules"].split(",")
     for option in ("steps", "rows"):
-        if not 1 <= given[option] <= MOST_SHOWN:
-            raise ValueError(f"Expected --{option} to be from 1 to {MOST_SHOWN:,}, but got {given[option]}")
+        _checks.integer(f"--{option}", given[option], 1, MOST_SHOWN)
     annealers = parse_schedules(names, steps=steps, **{name: given[name] for name in ("shape", "cycles", "ratio")})
     if given["plot"]:
         picture = io.BytesIO()
@@ -119,11 +117,8 @@ def schedule(given: dict[str, Any]) -> int:
         return 0
     shown = sorted({round(i * (steps - 1) / max(1, given["rows"] - 1)) for i in range(given["rows"])})
     weights = {name: annealer.schedule(steps) for name, annealer in annealers.items()}
-    widths = [max(len(name), 6) for name in names]
-    print("  ".join(["step".rjust(9), *(name.rjust(width) for name, width in zip(names, widths, strict=True))]))
-    for step in shown:
-        row = (f"{weights[name][step]:.4f}".rjust(width) for name, width in zip(names, widths, strict=True))
-        print("  ".join([str(step).rjust(9), *row]))
+    rows = [[f"{step:>9}", *(f"{weights[name][step]:.4f}".rjust(len(name)) for name in names)] for step in shown]
+    print(table([["     step", *(name.rjust(6) for name in names)], *rows]))
     return 0
 
 
@@ -152,13 +147,7 @@ def _claim(out: Path, config: dict[str, Any], digest: str, resume: bool) -> None
         if saved != digest:
             raise ValueError(f"{out} was trained on a corpus with the digest {saved}, but it is {digest} now")
         return
-    about = {
-        "options": config,
-        "corpus_digest": digest,
-        "versions": {"kldanneal": kldanneal.__version__, "python": sys.version.split()[0], "torch": torch.__version__,
-                     "torchtext": torchtext.__version__},
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-    }  # fmt: skip
+    about = {"options": config, "corpus_digest": digest, **stored.provenance()}
     write_atomically(out / "config.json", (json.dumps(about, indent=2) + "\n").encode())
 
 

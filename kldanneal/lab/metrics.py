@@ -7,14 +7,37 @@ no mutual information is a collapsed posterior, whatever the -ELBO.
 import math
 import threading
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from kldanneal import gaussian_kl
-from kldanneal.lab.corpora import Sentences
+from kldanneal.lab.corpora.corpus import Sentences
 from kldanneal.lab.model import LSTMVAE
 from kldanneal.lab.threads import one_thread
+
+COLLAPSED = 0.1  # nats per sentence: below this KL the posterior counts as collapsed
+
+
+class Measure(NamedTuple):
+    """How a measure is shown: its heading, its digits, and whether it is an upper bound of what is sought."""
+
+    heading: str
+    digits: int
+    bound: bool = False
+
+
+#: What tables and pictures show, in this order. The keys are the names in Metrics.
+MEASURES = {
+    "kl": Measure("KL", 3),
+    "reconstruction": Measure("reconstruction", 2),
+    "neg_elbo": Measure("-ELBO", 2, bound=True),
+    "iw_nll": Measure("-log p(x)", 2, bound=True),
+    "perplexity": Measure("perplexity", 2, bound=True),
+    "active_units": Measure("active units", 1),
+    "mutual_information": Measure("I(x; z)", 3),
+}
 
 
 @dataclass(frozen=True)

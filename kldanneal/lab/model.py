@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kldanneal.lab.corpora import BOS, EOS, PAD, UNK
+from kldanneal import _checks
+from kldanneal.lab.corpora.corpus import BOS, EOS, PAD, UNK
 
 POOLINGS = ("max", "last")
 
@@ -52,9 +53,8 @@ class LSTMVAE(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if pooling not in POOLINGS:
-            raise ValueError(f"Expected pooling to be one of {', '.join(map(repr, POOLINGS))}, but got {pooling!r}")
-        self.pooling, self.word_dropout, self.dropout = pooling, word_dropout, dropout
+        self.pooling = _checks.one_of("pooling", pooling, POOLINGS)
+        self.word_dropout, self.dropout = word_dropout, dropout
         self.encoder_embedding = nn.Embedding(vocab_size, embedding)
         self.encoder_lstm = nn.LSTM(embedding, hidden, batch_first=True)
         self.to_mu = nn.Linear(hidden, latent)

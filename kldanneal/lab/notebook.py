@@ -12,7 +12,7 @@ from PIL import Image
 
 import kldanneal
 from kldanneal.lab.threads import cores
-from kldanneal.lab.training import pick_device
+from kldanneal.lab.training.run import pick_device
 
 
 def start() -> None:

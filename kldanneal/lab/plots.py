@@ -1,26 +1,37 @@
-"""Pictures of schedules and runs. Every function returns a matplotlib Figure; a schedule has one colour everywhere."""
+"""The palette, and the one way to draw training: KL weight, KL and reconstruction over the updates, in three panels.
+
+Every ``plot_`` function returns a matplotlib Figure. A schedule has one colour everywhere.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from kldanneal import Annealer
+from kldanneal.lab.corpora.corpus import BOS, Corpus
 
-#: Colours that colour-blind readers can tell apart (Okabe and Ito), with a line style of their own for print.
+#: Colours that colour-blind readers can tell apart (Okabe and Ito 2008).
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#999999",
+)  # fmt: skip
+#: A colour and a line style for each named schedule, so that a picture can be read in black and white.
 STYLES = {
-    "constant": ("#000000", "-"),
-    "monotonic": ("#E69F00", "-"),
-    "monotonic-long": ("#009E73", "--"),
-    "cyclical": ("#0072B2", "-"),
+    "constant": (BLACK, "-"),
+    "monotonic": (ORANGE, "-"),
+    "monotonic-long": (GREEN, "--"),
+    "cyclical": (BLUE, "-"),
 }
-OTHER_COLOURS = ("#CC79A7", "#56B4E9", "#D55E00", "#999999")
+OTHER_COLOURS = (PURPLE, SKY, VERMILION, GREY)
 LINES = ("-", "--", "-.", ":")
 
 History = Mapping[str, Sequence[float]]
-#: Of a run that has not begun.
+#: The history of a run that has not begun.
 EMPTY: History = {"step": [], "kl_weight": [], "reconstruction": [], "kl": []}
+COLUMNS = ("kl_weight", "kl", "reconstruction")
 
 
 def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -30,13 +41,66 @@ def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
     return {name: {"color": found[name][0], "linestyle": found[name][1]} for name in names}
 
 
+class TrainingPanels:
+    """Three axes, one below the other: KL weight, KL and reconstruction over the updates.
+
+    Args:
+        axes: three of one figure; their place is the caller's choice.
+        steps (int): the updates of a whole run, the width of all panels.
+        limits (tuple): of the reconstruction, in nats.
+        entropy (float, optional): of the language, drawn as a line in the panel of the reconstruction.
+
+    Example::
+
+        >>> panels = TrainingPanels(Figure().subplots(3), steps=2, limits=(0, 20))
+        >>> lines = panels.lines(color=BLUE)
+        >>> panels.show(lines, {"step": [0, 1], "kl_weight": [0, 0.5], "kl": [2, 1], "reconstruction": [9, 8]})
+        >>> [float(y) for y in lines["kl"].get_ydata()]
+        [2.0, 1.0]
+    """
+
+    def __init__(
+        self, axes: Sequence[Axes], steps: int, limits: tuple[float, float], entropy: float | None = None
+    ) -> None:
+        self.axes = self.weight, self.kl, self.reconstruction = list(axes)
+        self.weight.set(xlim=(0, steps), ylim=(-0.05, 1.05), ylabel="KL weight (β)")
+        self.kl.set(xlim=(0, steps), ylim=(1e-3, 60), yscale="log", ylabel="KL (nats)")
+        self.reconstruction.set(xlim=(0, steps), xlabel="update", ylabel="reconstruction\n(nats)")
+        self.entropy: Line2D | None = None
+        self.fit_to(limits, entropy)
+        for axis in self.axes:
+            tidy(axis)
+
+    def fit_to(self, limits: tuple[float, float], entropy: float | None) -> None:
+        """Sets the limits of the reconstruction, and the line at the entropy, if it is known."""
+        self.reconstruction.set_ylim(limits)
+        if self.entropy:
+            self.entropy.remove()
+        self.entropy = None if entropy is None else self.reconstruction.axhline(entropy, color="grey", linestyle=":")
+
+    def lines(self, label: str = "_", **style: object) -> dict[str, Line2D]:
+        """A line in each panel, without data."""
+        return {
+            column: axis.plot([], [], label=label, **style)[0] for column, axis in zip(COLUMNS, self.axes, strict=True)
+        }
+
+    @staticmethod
+    def show(lines: Mapping[str, Line2D], history: History, window: int = 1) -> None:
+        """Sets the data of lines; KL and reconstruction are running means over ``window`` updates."""
+        for column, line in lines.items():
+            values = history[column]
+            if column != "kl_weight" and len(values):
+                values = smooth(values, window)
+            line.set_data(history["step"], values)
+
+
 def plot_schedules(schedules: Mapping[str, Annealer], steps: int) -> Figure:
-    """The weight of the KL term over the next ``steps`` steps of each Annealer."""
+    """The KL weight over the next ``steps`` steps of each Annealer."""
     figure = Figure(figsize=(7, 3), layout="constrained")
     axes = figure.subplots()
     for name, style in styles(list(schedules)).items():
         axes.plot(schedules[name].schedule(steps), label=name, **style)
-    axes.set(xlabel="step", ylabel="KL weight", ylim=(-0.03, 1.05))
+    axes.set(xlabel="step", ylabel="KL weight (β)", ylim=(-0.03, 1.05))
     tidy(axes)
     figure.legend(loc="outside upper center", ncols=len(schedules), frameon=False)
     return figure
@@ -45,35 +109,51 @@ def plot_schedules(schedules: Mapping[str, Annealer], steps: int) -> Figure:
 def plot_comparison(
     histories: Mapping[str, Sequence[History]], final_kl: Mapping[str, float] | None = None, title: str = ""
 ) -> Figure:
-    """KL weight, KL and reconstruction over the steps of training, one below the other.
+    """KL weight, KL and reconstruction over the updates, one below the other.
 
     Args:
-        histories: for each schedule, the :meth:`~kldanneal.lab.training.Run.history` of each of its seeds. A line is
-            the mean over seeds, its band runs from the lowest seed to the highest. KL and reconstruction are running
-            means over a hundredth of the run.
+        histories: for each schedule, the :meth:`~kldanneal.lab.training.run.Run.history` of each of its seeds. A line
+            is the mean over seeds. Its band runs from the lowest seed to the highest. KL and reconstruction are
+            running means over a hundredth of the run.
         final_kl: KL on held-out text at KL weight 1, shown in the legend.
     """
     figure = Figure(figsize=(7, 8), layout="constrained")
-    weight, kl, reconstruction = figure.subplots(3, sharex=True, height_ratios=(1, 2, 1.5))
-    for name, style in styles(list(histories)).items():
-        runs = [history for history in histories[name] if len(history["step"])]
-        if not runs:
-            continue
-        label = name if final_kl is None else f"{name}: KL {final_kl[name]:.2f}"
-        weight.plot(runs[0]["step"], runs[0]["kl_weight"], label=label, **style)
-        for axes, column in ((kl, "kl"), (reconstruction, "reconstruction")):
-            _band(axes, runs, column, style)
-    weight.set(ylabel="KL weight", ylim=(-0.05, 1.08), title=title)
-    kl.set(ylabel="KL (nats per sentence)", yscale="log")
-    low, high = kl.get_ylim()
-    kl.set_ylim(max(low, 1e-4), max(high, 1e-3))
-    reconstruction.set(ylabel="reconstruction\n(nats per sentence)", xlabel="step")
-    _zoom_on_the_end(reconstruction)
-    for axes in (weight, kl, reconstruction):
-        tidy(axes)
+    axes = figure.subplots(3, sharex=True, height_ratios=(1, 2, 1.5))
+    runs = {name: [h for h in of_seeds if len(h["step"])] for name, of_seeds in histories.items()}
+    steps = max((len(h["step"]) for of_seeds in runs.values() for h in of_seeds), default=1)
+    panels = TrainingPanels(axes, steps, limits=(0, 1))
+    for name, style in styles([name for name in runs if runs[name]]).items():
+        length = min(len(history["step"]) for history in runs[name])
+        seeds = np.array([[history[column][:length] for column in COLUMNS] for history in runs[name]])
+        mean = dict(zip(("step", *COLUMNS), (range(length), *seeds.mean(axis=0)), strict=True))
+        window = max(1, length // 100)
+        panels.show(
+            panels.lines(name if final_kl is None else f"{name}: KL {final_kl[name]:.2f}", **style), mean, window
+        )
+        if len(seeds) > 1:
+            for axis, of_column in zip((panels.kl, panels.reconstruction), seeds.swapaxes(0, 1)[1:], strict=True):
+                curves = np.stack([smooth(curve, window) for curve in of_column])
+                low, high = curves.min(axis=0), curves.max(axis=0)
+                axis.fill_between(range(length), low, high, color=style["color"], alpha=0.2, linewidth=0)
+    panels.weight.set(title=title)
+    kl = np.concatenate([[1e-2], *(line.get_ydata() for line in panels.kl.lines)])
+    panels.kl.set(ylabel="KL (nats per sentence)", ylim=(max(1e-4, kl.min() / 2), 2 * kl.max()))
+    panels.reconstruction.set(ylabel="reconstruction\n(nats per sentence)")
+    _zoom_on_the_end(panels.reconstruction)
     figure.align_ylabels()
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    figure.legend(*panels.weight.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
+
+
+def reconstruction_limits(corpus: Corpus) -> tuple[float, float]:
+    """Limits of the panel: around the entropy, or up to the loss of a model that knows word frequencies only."""
+    if corpus.entropy is not None:
+        return corpus.entropy - 4, corpus.entropy + 6
+    counts = torch.bincount(corpus.train.tokens).double()
+    counts[BOS] = 0  # given, never predicted
+    p = counts[counts > 0] / counts.sum()
+    unigram = -(p * p.log()).sum().item() * counts.sum().item() / len(corpus.train)  # nats per sentence
+    return 0.3 * unigram, unigram
 
 
 def smooth(values: Sequence[float], window: int) -> np.ndarray:
@@ -83,22 +163,13 @@ def smooth(values: Sequence[float], window: int) -> np.ndarray:
     return (sums - shifted) / np.minimum(np.arange(1, len(sums) + 1), window)
 
 
-def _band(axes: Axes, runs: Sequence[History], column: str, style: dict[str, str]) -> None:
-    length = min(len(run["step"]) for run in runs)
-    curves = np.stack([smooth(run[column][:length], max(1, length // 100)) for run in runs])
-    steps = runs[0]["step"][:length]
-    axes.plot(steps, curves.mean(axis=0), **style)
-    if len(runs) > 1:
-        axes.fill_between(steps, curves.min(axis=0), curves.max(axis=0), color=style["color"], alpha=0.2, linewidth=0)
-
-
 def _zoom_on_the_end(axes: Axes) -> None:
     """Leaves out the steep first tenth, which would flatten all that follows."""
-    if not axes.lines:
-        return
-    ends = np.concatenate([line.get_ydata()[len(line.get_ydata()) // 10 :] for line in axes.lines])
-    margin = 0.05 * (np.ptp(ends) or 1)
-    axes.set_ylim(ends.min() - margin, ends.max() + margin)
+    curves = [line.get_ydata() for line in axes.lines]
+    if curves:
+        ends = np.concatenate([curve[len(curve) // 10 :] for curve in curves])
+        margin = 0.05 * (np.ptp(ends) or 1)
+        axes.set_ylim(ends.min() - margin, ends.max() + margin)
 
 
 def tidy(axes: Axes) -> None:

@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from kldanneal.lab.corpora import Sentences
+from kldanneal.lab.corpora.corpus import Sentences
 from kldanneal.lab.model import LSTMVAE
+from kldanneal.lab.plots import BLACK, BLUE, GREEN, ORANGE, PURPLE
 from kldanneal.lab.threads import one_thread
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#000000")  # Okabe and Ito
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, BLACK)
 MARKERS = ("o", "^", "s", "x", "+")
 
 
@@ -69,7 +70,7 @@ def probe(z: Tensor, choice: Tensor, z_test: Tensor, choice_test: Tensor) -> flo
 
 
 def most_frequent(choice: Tensor, choice_test: Tensor) -> float:
-    """What is right by always saying the value that is most frequent in training: to be beaten by a probe."""
+    """Accuracy of always predicting the value that is most frequent in training: a probe should beat it."""
     return (choice_test == choice.mode().values).double().mean().item()
 
 

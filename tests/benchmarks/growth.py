@@ -31,11 +31,12 @@ from torchtext.vocab import Vocab
 
 from kldanneal import Annealer
 from kldanneal.lab import settings
-from kldanneal.lab.comparison import Comparison
-from kldanneal.lab.corpora import BOS, EOS, SPECIALS, Corpus, Sentences, load_corpus
-from kldanneal.lab.settings import Settings
+from kldanneal.lab.corpora.corpus import BOS, EOS, SPECIALS, Corpus, Sentences
+from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.threads import cores, one_thread
-from kldanneal.lab.training import Run
+from kldanneal.lab.training.comparison import Comparison
+from kldanneal.lab.training.run import Run
+from kldanneal.lab.training.settings import Settings
 
 LINES = (2000, 4000) if QUICK else (250_000, 500_000, 1_000_000)
 WORDS = 60_000  # to draw from

@@ -22,9 +22,9 @@ from measuring import QUICK, fresh, in_turn, ratios, spread, table
 
 from kldanneal import Annealer
 from kldanneal.lab import settings
-from kldanneal.lab.corpora import load_corpus
+from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.threads import one_thread
-from kldanneal.lab.training import Run
+from kldanneal.lab.training.run import Run
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_kl_vanishing.ipynb"
 CALLS, UPDATES, ROUNDS, STARTS = (100, 3, 2, 1) if QUICK else (20_000, 100, 7, 7)

@@ -33,10 +33,11 @@ from torch.utils.data import DataLoader
 
 from kldanneal import Annealer
 from kldanneal.lab import settings
-from kldanneal.lab.corpora import PAD, Corpus, Sentences, load_corpus
-from kldanneal.lab.settings import Settings
+from kldanneal.lab.corpora.corpus import PAD, Corpus, Sentences
+from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.threads import one_thread
-from kldanneal.lab.training import Run
+from kldanneal.lab.training.run import Run
+from kldanneal.lab.training.settings import Settings
 
 ROUNDS = 2 if QUICK else 5
 

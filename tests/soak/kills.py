@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from kldanneal.lab.cli import main
-from kldanneal.lab.training import Run
+from kldanneal.lab.training.run import Run
 
 EVERY = 25  # updates between two checkpoints
 OPTIONS = ["--seeds=1", "--schedules=constant,cyclical", "--embedding=4", "--hidden=8", "--latent=2", "--batch-size=4",

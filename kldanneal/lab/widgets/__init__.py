@@ -1,8 +1,9 @@
-"""Widgets for the notebooks: thin shells over functions that draw a Figure. ipywidgets 7.7 and 8.
+"""Widgets for the notebooks (ipywidgets 7.7 or 8): controls around functions that draw. No measuring is in here.
 
-explorer      shape a schedule, and see what became of the nearest real run
-side_by_side  two schedules train at once
+explorer      shape a schedule, and see the closest stored run
+side_by_side  two schedules train at the same time
 driver        move the KL weight by hand while a model trains
+drive_plots   the pictures of such a drive
 picture       a figure that follows a slider
 background    training that never blocks a widget
 """

@@ -1,141 +1,30 @@
 """The KL weight in the student's hand: a model trains, and KL, reconstruction and active units answer."""
 
-import html
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import ipywidgets as W
-import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-from kldanneal.lab.corpora import Corpus, Sentences, load_corpus
-from kldanneal.lab.driving import HandWeight, Replay
-from kldanneal.lab.metrics import Metrics, evaluate
-from kldanneal.lab.plots import EMPTY, History, smooth, tidy
+from kldanneal.lab.corpora.corpus import Corpus, Sentences
+from kldanneal.lab.corpora.load import load_corpus
+from kldanneal.lab.metrics import MEASURES, Metrics, evaluate
+from kldanneal.lab.plots import EMPTY, History
 from kldanneal.lab.probe import posteriors
-from kldanneal.lab.schedules import NAMED, parse_schedule
-from kldanneal.lab.settings import QUICK, Settings
-from kldanneal.lab.training import Run, check_run, pick_device
+from kldanneal.lab.tables import table
+from kldanneal.lab.training.hand import HandWeight, Replay
+from kldanneal.lab.training.run import Run, check_run, pick_device
+from kldanneal.lab.training.schedules import NAMED, parse_schedule
+from kldanneal.lab.training.settings import QUICK, Settings
 from kldanneal.lab.widgets.background import Background, Stop
+from kldanneal.lab.widgets.drive_plots import DrivePlot, UnitsPlot
 from kldanneal.lab.widgets.picture import Picture
-from kldanneal.lab.widgets.side_by_side import reconstruction_limits
 
-HAND, OTHER, REPLAY = "#D55E00", "#0072B2", "#000000"  # Okabe and Ito's vermilion, blue and black
 SCHEDULES = [*NAMED, "linear:ratio=0.9"]  # the last is one ramp over nine tenths of the run
-NAMES = {"schedule": "schedule", "hand": "by hand", "replay": "replayed"}  # in the legend
-COLUMNS = ("kl_weight", "kl", "reconstruction")
-WINDOW = 10  # updates that a point of a curve is a mean of: a third of a second at the default pace
 PACE = 30  # updates a second: 2,000 take 67 s, so a hand has time; at full speed they would take a dozen
 LOOK = 0.3  # seconds between two looks at the held-out sentences
 LOOKED_AT = 200  # held-out sentences
-ACTIVE = 0.01  # variance of mu from which a latent dimension counts as active (Burda et al. 2016)
-
-
-class DrivePlot:
-    """KL weight, KL and reconstruction over the updates: by hand, replayed, and under a schedule. Limits are fixed."""
-
-    def __init__(
-        self, steps: int, corpus: Corpus, *, names: Mapping[str, str] = NAMES, figsize: tuple[float, float] = (4.4, 5)
-    ) -> None:
-        self.figure = Figure(figsize=figsize, dpi=100, layout="constrained")
-        self.axes = weight, kl, reconstruction = self.figure.subplots(3, sharex=True, height_ratios=(1, 1.3, 1.2))
-        (self.planned,) = weight.plot([], [], color=OTHER, linewidth=1, linestyle="--")
-        styles = {
-            "schedule": {"color": OTHER, "linewidth": 1},
-            "hand": {"color": HAND, "linewidth": 1.8},
-            "replay": {"color": REPLAY, "linewidth": 1, "linestyle": ":"},
-        }
-        self.lines = {
-            (who, column): axis.plot([], [], label=names.get(who), **style)[0]
-            for who, style in styles.items()
-            for axis, column in zip(self.axes, COLUMNS, strict=True)
-        }
-        (self.bound,) = reconstruction.plot(
-            [], [], color=HAND, linewidth=1, linestyle="--", label=f"{names['hand']}, -ELBO"
-        )
-        (self.hand,) = weight.plot([], [], "o", color=HAND, markersize=9, clip_on=False)
-        self.hand.set_in_layout(False)
-        self.moving = [self.planned, *self.lines.values(), self.bound, self.hand]
-        weight.set(xlim=(0, steps), ylim=(-0.05, 1.05), ylabel="KL weight")
-        kl.set(yscale="log", ylim=(1e-3, 60), ylabel="KL (nats)")
-        highest = 2 * corpus.entropy if corpus.entropy is not None else reconstruction_limits(corpus)[1]
-        reconstruction.set(ylim=(0, highest), xlabel="update")
-        reconstruction.set_ylabel("reconstruction\n(nats)")
-        if corpus.entropy is not None:
-            reconstruction.axhline(corpus.entropy, color="grey", linestyle=":", label="entropy")
-        for axis in self.axes:
-            tidy(axis)
-        self.figure.align_ylabels()
-        handles, labels = reconstruction.get_legend_handles_labels()
-        self.figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
-
-    def show(self, who: str, history: History) -> None:
-        """Sets the lines of a run, ``'hand'``, ``'replay'`` or ``'schedule'``, as far as it has come."""
-        shown = {name: values if name == "kl_weight" else smooth(values, WINDOW) if len(values) else []
-                 for name, values in history.items() if name in COLUMNS}  # fmt: skip
-        for column in COLUMNS:
-            self.lines[who, column].set_data(history["step"], shown[column])
-        if who == "hand":
-            self.bound.set_data(history["step"], np.add(shown["kl"], shown["reconstruction"]))
-
-    def plan(self, weights: Sequence[float]) -> None:
-        """Sets the KL weights that a schedule will use."""
-        self.planned.set_data(range(len(weights)), weights)
-
-    def point(self, step: int, weight: float) -> None:
-        """Puts the mark where the hand is."""
-        self.hand.set_data([step], [weight])
-
-
-class UnitsPlot:
-    """The variance of mu over held-out sentences in each latent dimension, against the threshold of an active unit."""
-
-    def __init__(self, latent: int, figsize: tuple[float, float] = (4.4, 2.6)) -> None:
-        self.figure = Figure(figsize=figsize, dpi=100, layout="constrained")
-        axes = self.figure.subplots()
-        self.bars = list(axes.bar(range(1, latent + 1), [0] * latent))
-        self.title = axes.set_title(" ", fontsize="medium")
-        axes.axhline(ACTIVE, color="grey", linestyle=":", label=f"active above {ACTIVE}")
-        axes.set(yscale="log", ylim=(1e-5, 10), xlabel="latent dimension", ylabel="variance of mu")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="upper right", frameon=False, fontsize="small")
-        self.moving = [*self.bars, self.title]
-        self.show([0.0] * latent)
-
-    def show(self, variances: Sequence[float]) -> None:
-        """Sets the bars; those of active units have the colour of the drive."""
-        active = sum(variance > ACTIVE for variance in variances)
-        self.title.set_text(f"active units: {active} of {len(variances)}")
-        for bar, variance in zip(self.bars, variances, strict=True):
-            bar.set(height=variance, color=HAND if variance > ACTIVE else "#999999")
-
-
-def plot_driven(
-    history: History, corpus: Corpus, *, name: str = "by hand", reference: tuple[str, History] | None = None
-) -> Figure:
-    """A run whose weight was driven, over its updates, and with it another one.
-
-    Args:
-        history: a :meth:`~kldanneal.lab.training.Run.history`.
-        corpus (Corpus): what it was trained on; it sets the limits of the reconstruction.
-        name (str): what the legend calls it. Default: ``'by hand'``.
-        reference: the name and the history of another run, for instance under an Annealer. Default: none.
-    """
-    other_name, other = reference or ("", EMPTY)
-    names = {"hand": name, **({"schedule": other_name} if reference else {})}
-    plot = DrivePlot(max(len(history["step"]), len(other["step"])), corpus, names=names, figsize=(7, 6))
-    plot.show("hand", history)
-    plot.show("schedule", other)
-    return plot.figure
-
-
-def plot_units(variances: Sequence[float]) -> Figure:
-    """The variance of mu in each latent dimension, against the threshold of an active unit."""
-    plot = UnitsPlot(len(variances), figsize=(7, 2.6))
-    plot.show(variances)
-    return plot.figure
 
 
 class DriveTheWeight(W.VBox):
@@ -203,7 +92,7 @@ class DriveTheWeight(W.VBox):
                           pictures])  # fmt: skip
 
     def drive(self) -> list[float]:
-        """The weights of the drive so far, one for each update: for :class:`~kldanneal.lab.driving.Replay`."""
+        """The weights of the drive so far, one for each update: for :class:`~kldanneal.lab.training.hand.Replay`."""
         return self.hand.weights[:]
 
     # ------------------------------------------------------------------------------------------------ what is clicked
@@ -269,16 +158,16 @@ class DriveTheWeight(W.VBox):
         run, due = self.run, time.monotonic()
         looked = 0.0
 
-        def updated(_n: int) -> None:
+        def updated() -> None:
             nonlocal due, looked
             now = time.monotonic()
             if now - looked >= LOOK:
                 self._look(run)
                 looked = now
-            due = max(due, now - 0.1) + 1 / self.pace.value  # what a busy computer loses is made good, up to 0.1 s
+            due = max(due, now - 0.1) + 1 / self.pace.value  # skipped updates are caught up, up to 0.1 s
             stop.wait(max(0, due - time.monotonic()))
 
-        run.fit(stop=stop, progress=updated)
+        run.fit(stop=stop, on_update=updated)
         self._look(run)
 
     def _look(self, run: Run) -> None:
@@ -288,12 +177,8 @@ class DriveTheWeight(W.VBox):
     def _fit(self, run: Run, steps: int, stop: Stop) -> None:
         """Trains at full speed, up to a step."""
 
-        def updated(_n: int) -> None:
-            if run.step == steps:
-                stop.set()
-
         self.other, self.end = run, steps
-        run.fit(stop=stop, progress=updated)
+        run.fit(stop=stop, until=steps)
         if run.step == steps and run is self.again:
             self.verdict.value = f'<div style="line-height: 1.5">{compare_runs(self.run, run)}</div>'
         elif run.step == steps:
@@ -380,20 +265,14 @@ def compare_runs(driven: Run, replayed: Run) -> str:
 
 
 def _table(metrics: dict[str, Metrics], driven: int) -> str:
-    heads = ("KL", "reconstr.", "-ELBO", "active units", "I(x; z)")
-    style = "style='padding: 0 0.25em; text-align: right; overflow-wrap: normal'"
-    cell = f"<td {style}>"
-    rows = "".join(
-        f"<tr><td>{html.escape(name)}{f' ({driven:,} updates)' if name == 'by hand' else ''}</td>"
-        f"{cell}{m.kl:.3f}</td>{cell}{m.reconstruction:.2f}</td>{cell}{m.neg_elbo:.2f}</td>"
-        f"{cell}{m.active_units}</td>{cell}{max(0, m.mutual_information):.2f}</td></tr>"
-        for name, m in metrics.items()
-    )
-    titles = "".join(f"<th {style}>{head.replace('-', '&#8209;')}</th>" for head in heads)  # no break after a minus
+    names = ("kl", "reconstruction", "neg_elbo", "active_units", "mutual_information")
+    cells = [["", *(MEASURES[name].heading.replace("-", "\u2011") for name in names)]]  # no break after a minus
+    for title, m in metrics.items():
+        title += f" ({driven:,} updates)" if title == "by hand" else ""
+        cells.append([title, *(f"{getattr(m, name):.{MEASURES[name].digits}f}" for name in names)])
     return (
         "<div style='line-height: 1.5; overflow-wrap: anywhere; font-size: 12px'>"
-        f"<table><tr><th></th>{titles}</tr>{rows}</table>"
-        "nats per sentence at KL weight 1, on held-out sentences; the same seed</div>"
+        f"{table(cells, 'html')}nats per sentence at KL weight 1, on held-out sentences; the same seed</div>"
     )
 
 

@@ -1,4 +1,4 @@
-"""The schedule explorer: shape a schedule with sliders, and see at once what became of the nearest real run."""
+"""The schedule explorer: shape a schedule with sliders, and see at once what became of the closest stored run."""
 
 from functools import cache, partial
 
@@ -10,64 +10,61 @@ from tqdm.notebook import tqdm
 
 from kldanneal import Annealer
 from kldanneal.annealing import SHAPES
-from kldanneal.lab import toy
-from kldanneal.lab.bank import CONSTANT, RATIO, TOTAL_STEPS, Bank, Cell, load_bank
-from kldanneal.lab.corpora import load_corpus
-from kldanneal.lab.metrics import evaluate
-from kldanneal.lab.plots import EMPTY, History, smooth, tidy
-from kldanneal.lab.settings import Settings
-from kldanneal.lab.training import Run
+from kldanneal.lab.corpora.load import load_corpus, toy
+from kldanneal.lab.metrics import MEASURES, evaluate
+from kldanneal.lab.plots import BLUE, EMPTY, ORANGE, VERMILION, History, TrainingPanels, smooth
+from kldanneal.lab.results.sweep import CONSTANT, RATIO, TOTAL_STEPS, Cell, Sweep, load_sweep
+from kldanneal.lab.tables import table
+from kldanneal.lab.training.run import Run
+from kldanneal.lab.training.settings import Settings
 from kldanneal.lab.widgets.background import Background, Stop, on_any_page
 from kldanneal.lab.widgets.picture import Picture
 
-CHOSEN, BANK, NOW = "#0072B2", "#E69F00", "#D55E00"  # Okabe and Ito's blue, orange and vermilion
+CHOSEN, STORED, NOW = BLUE, ORANGE, VERMILION
 DPI = 100
 
 
 class OutcomePlot:
-    """A schedule's KL weight, and below it KL and reconstruction of the nearest runs of the bank, a line a seed."""
+    """A schedule's KL weight, and below it KL and reconstruction of the closest runs of the sweep, a line a seed."""
 
-    def __init__(self, bank: Bank) -> None:
-        self.bank, self.steps = bank, bank.steps[-1]
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep, self.steps = sweep, sweep.steps[-1]
         self.figure = Figure(figsize=(5, 5), dpi=DPI, layout="constrained")
         axes = self.figure.subplots(3, sharex=True, height_ratios=(1, 1.5, 1.2))
+        limits = (toy.ENTROPY - 4, toy.ENTROPY + 6)
+        self.panels = TrainingPanels(axes, self.steps, limits, toy.ENTROPY)
         weight, kl, reconstruction = axes
-        (self.nearest,) = weight.plot([], [], color=BANK, linestyle="--")
+        (self.closest,) = weight.plot([], [], color=STORED, linestyle="--")
         (self.chosen,) = weight.plot([], [], color=CHOSEN, label="chosen schedule")
-        seeds = len(bank.runs[CONSTANT])
+        seeds = len(sweep.runs[CONSTANT])
         self.curves = {
-            (column, seed): axis.plot([], [], color=BANK, linewidth=1)[0]
+            (column, seed): axis.plot([], [], color=STORED, linewidth=1)[0]
             for axis, column in ((kl, "kl"), (reconstruction, "reconstruction"))
             for seed in range(seeds)
         }
         (self.now_kl,) = kl.plot([], [], color=NOW, label="trained now")
         (self.now_reconstruction,) = reconstruction.plot([], [], color=NOW)
-        self.moving = [self.nearest, self.chosen, *self.curves.values(), self.now_kl, self.now_reconstruction]
-        constant = np.mean([run.kl_curve for run in bank.runs[CONSTANT]], axis=0)
-        kl.plot(bank.steps, constant, color="black", linewidth=1, linestyle=":", label="constant weight 1")
-        kl.plot([], [], color=BANK, label=f"nearest run, {seeds} seeds")
-        reconstruction.axhline(toy.ENTROPY, color="grey", linestyle=":", label="entropy")
-        weight.set(xlim=(0, self.steps), ylim=(-0.05, 1.05), ylabel="KL weight")
-        kl.set(yscale="log", ylim=(1e-3, 60), ylabel="KL (nats)")
-        reconstruction.set(ylim=(toy.ENTROPY - 4, toy.ENTROPY + 6), ylabel="reconstruction\n(nats)", xlabel="update")
-        for axis in axes:
-            tidy(axis)
+        self.moving = [self.closest, self.chosen, *self.curves.values(), self.now_kl, self.now_reconstruction]
+        constant = np.mean([run.kl_curve for run in sweep.runs[CONSTANT]], axis=0)
+        kl.plot(sweep.steps, constant, color="black", linewidth=1, linestyle=":", label="constant weight 1")
+        kl.plot([], [], color=STORED, label=f"closest run, {seeds} seeds")
+        self.panels.entropy.set_label("entropy")
         self.figure.align_ylabels()
         self.figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
 
     def show(self, annealer: Annealer) -> Cell:
-        """Sets the lines for a schedule; returns the cell of the bank that it is compared with."""
-        cell = self.bank.nearest(annealer)
+        """Sets the lines for a schedule; returns the cell of the sweep that it is compared with."""
+        cell = self.sweep.closest(annealer)
         self.chosen.set_data(range(self.steps), annealer.schedule(self.steps))
-        self.nearest.set_data(range(self.steps), _schedule(cell, self.steps))
+        self.closest.set_data(range(self.steps), _schedule(cell, self.steps))
         for (column, seed), line in self.curves.items():
-            line.set_data(self.bank.steps, getattr(self.bank.runs[cell][seed], f"{column}_curve"))
+            line.set_data(self.sweep.steps, getattr(self.sweep.runs[cell][seed], f"{column}_curve"))
         self.show_run(EMPTY)
         return cell
 
     def apart(self) -> float:
-        """The mean difference between the weights of the schedule and of the nearest runs."""
-        return float(np.abs(np.subtract(self.chosen.get_ydata(), self.nearest.get_ydata())).mean())
+        """The mean difference between the weights of the schedule and of the closest runs."""
+        return float(np.abs(np.subtract(self.chosen.get_ydata(), self.closest.get_ydata())).mean())
 
     def show_run(self, history: History) -> None:
         """Sets the lines of a run that is trained now."""
@@ -76,11 +73,11 @@ class OutcomePlot:
 
 
 class MapPlot:
-    """The phase diagram: final KL of every schedule of the bank, mean over seeds."""
+    """The phase diagram: final KL of every schedule of the sweep, mean over seeds."""
 
-    def __init__(self, bank: Bank) -> None:
+    def __init__(self, sweep: Sweep) -> None:
         self.rows = [(shape, cyclical) for cyclical in (False, True) for shape in SHAPES]
-        kl = np.array([[bank.mean(Cell(*row, n), "kl") for n in TOTAL_STEPS] for row in self.rows])
+        kl = np.array([[sweep.mean(Cell(*row, n), "kl") for n in TOTAL_STEPS] for row in self.rows])
         self.figure = Figure(figsize=(5, 3.6), dpi=DPI, layout="constrained")
         axes = self.figure.subplots()
         image = axes.imshow(kl, cmap="cividis", vmin=0, aspect="auto")
@@ -90,7 +87,7 @@ class MapPlot:
         axes.set_xticks(range(len(TOTAL_STEPS)), TOTAL_STEPS)
         axes.set_yticks(range(len(self.rows)), [f"{shape}, {_mode(cyclical)}" for shape, cyclical in self.rows])
         axes.axhline(len(SHAPES) - 0.5, color="white", linewidth=2)
-        constant = bank.mean(CONSTANT, "kl")
+        constant = sweep.mean(CONSTANT, "kl")
         axes.set(xlabel="total_steps", title=f"final KL in nats (constant weight 1: {constant:.3f})")
         self.figure.colorbar(image, ax=axes, label="KL (nats per sentence)")
         self.mark = axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor=NOW, linewidth=3, visible=False))
@@ -104,35 +101,35 @@ class MapPlot:
             self.mark.set_xy((TOTAL_STEPS.index(cell.total_steps) - 0.5, row - 0.5))
 
 
-def plot_outcome(annealer: Annealer, bank: Bank | None = None) -> Figure:
-    """A schedule, with KL and reconstruction of the nearest runs of the bank."""
-    plot = OutcomePlot(bank or load_bank())
+def plot_outcome(annealer: Annealer, sweep: Sweep | None = None) -> Figure:
+    """A schedule, with KL and reconstruction of the closest runs of the sweep."""
+    plot = OutcomePlot(sweep or load_sweep())
     plot.show(annealer)
     return plot.figure
 
 
-def plot_map(annealer: Annealer | None = None, bank: Bank | None = None) -> Figure:
-    """The final KL of all runs of the bank, with a mark at the one nearest to a schedule."""
-    bank = bank or load_bank()
-    plot = MapPlot(bank)
+def plot_map(annealer: Annealer | None = None, sweep: Sweep | None = None) -> Figure:
+    """The final KL of all runs of the sweep, with a mark at the one closest to a schedule."""
+    sweep = sweep or load_sweep()
+    plot = MapPlot(sweep)
     if annealer:
-        plot.show(bank.nearest(annealer))
+        plot.show(sweep.closest(annealer))
     return plot.figure
 
 
 class ScheduleExplorer(W.VBox):
-    """Sliders for a schedule; beside its curve the outcome of the nearest run of the bank, and its place on the map.
+    """Sliders for a schedule; beside its curve the outcome of the closest run of the sweep, and its place on the map.
 
-    The button trains the LSTM VAE on the toy language under exactly the chosen schedule, with the bank's settings.
+    The button trains the LSTM VAE on the toy language under exactly the chosen schedule, with the sweep's settings.
     Stopped, the same button goes on; a slider that is moved starts afresh.
     """
 
-    def __init__(self, bank: Bank | None = None) -> None:
-        self.bank = bank = bank or load_bank()
-        self.settings = Settings(**bank.about["settings"])
+    def __init__(self, sweep: Sweep | None = None) -> None:
+        self.sweep = sweep = sweep or load_sweep()
+        self.settings = Settings(**sweep.about["settings"])
         self.run: Run | None = None  # what the button trains, under the schedule self.trained
         self.trained, self.metrics, self.cell = None, None, CONSTANT
-        self.outcome, self.map = OutcomePlot(bank), MapPlot(bank)
+        self.outcome, self.map = OutcomePlot(sweep), MapPlot(sweep)
         wide = {
             "style": {"description_width": "6em"},
             "layout": W.Layout(width="100%", max_width="26em", margin="2px 0"),
@@ -186,20 +183,17 @@ class ScheduleExplorer(W.VBox):
         self._label()
 
     def _summary(self, annealer: Annealer, cell: Cell) -> str:
-        rows = [(f"seed {run.seed}", run) for run in self.bank.runs[cell]]
+        rows = [(f"seed {run.seed}", run) for run in self.sweep.runs[cell]]
         if self.metrics and self.trained == annealer:
-            rows.append(("<b>trained now</b>", self.metrics))
-        lines = "".join(
-            f"<tr><td>{name}</td><td>{run.kl:.3f}</td><td>{run.reconstruction:.2f}</td><td>{run.neg_elbo:.2f}</td>"
-            f"<td>{run.active_units}</td><td>{run.mutual_information:.2f}</td></tr>"
-            for name, run in rows
-        )
+            rows.append(("trained now", self.metrics))
+        names = ("kl", "reconstruction", "neg_elbo", "active_units", "mutual_information")
+        cells = [["", *(MEASURES[name].heading for name in names)]]
+        for title, run in rows:
+            cells.append([title, *(f"{getattr(run, name):.{MEASURES[name].digits}f}" for name in names)])
         return (
-            f"Nearest run: <b>{cell.shape}, total_steps {cell.total_steps}, {_mode(cell.cyclical)}</b>, ratio {RATIO}, "
+            f"Closest run: <b>{cell.shape}, total_steps {cell.total_steps}, {_mode(cell.cyclical)}</b>, ratio {RATIO}, "
             f"baseline 0. Its KL weight differs by {self.outcome.apart():.2f} on average."
-            "<table style='line-height: 1.3; text-align: right; border-spacing: 6px 2px'><tr><td></td><td>KL</td>"
-            "<td>reconstr.</td><td>−ELBO</td><td>active</td><td>I(x; z)</td></tr>"
-            f"{lines}</table>nats per sentence at KL weight 1, on held-out sentences"
+            f"{table(cells, 'html')}nats per sentence at KL weight 1, on held-out sentences"
         )
 
     def _clicked(self, _button: W.Button) -> None:
@@ -216,7 +210,7 @@ class ScheduleExplorer(W.VBox):
         self._label()
 
     def _train(self, stop: Stop) -> None:
-        self.run.fit(stop=stop, progress=self.bar.update)
+        self.run.fit(stop=stop, on_update=self.bar.update)
         if not stop.is_set():
             self.metrics = evaluate(self.run.model, self.run.corpus.test, stop=stop)
 

@@ -15,81 +15,50 @@ from tqdm.notebook import tqdm
 
 from kldanneal import Annealer
 from kldanneal.annealing import SHAPES
-from kldanneal.lab import toy
-from kldanneal.lab.comparison import Comparison
-from kldanneal.lab.corpora import BOS, Corpus, load_corpus
-from kldanneal.lab.plots import EMPTY, History, smooth, styles, tidy
-from kldanneal.lab.settings import QUICK, Settings
-from kldanneal.lab.training import check_run, pick_device
+from kldanneal.lab.corpora import toy
+from kldanneal.lab.corpora.corpus import Corpus
+from kldanneal.lab.corpora.load import load_corpus
+from kldanneal.lab.metrics import MEASURES
+from kldanneal.lab.plots import EMPTY, History, TrainingPanels, reconstruction_limits, styles
+from kldanneal.lab.results import report
+from kldanneal.lab.tables import table
+from kldanneal.lab.training.comparison import Comparison
+from kldanneal.lab.training.run import check_run, pick_device
+from kldanneal.lab.training.settings import QUICK, Settings
 from kldanneal.lab.widgets.background import Background, on_any_page
 from kldanneal.lab.widgets.picture import Picture
-
-MEASURES = {  # heading of the table: column of the comparison's summary, digits
-    "KL": ("kl", 3),
-    "reconstruction": ("reconstruction", 2),
-    "-ELBO": ("neg_elbo", 2),
-    "-log p(x)": ("iw_nll", 2),
-    "active units": ("active_units", 0),
-    "I(x; z)": ("mutual_information", 2),
-}
 
 
 class Panel:
     """One run in three axes, one below the other: KL weight, KL, reconstruction. Limits are fixed, lines move."""
 
     def __init__(self, axes: Sequence[Axes], steps: int) -> None:
-        self.axes, self.steps = axes, steps
-        weight, kl, reconstruction = axes
+        self.panels, self.window = TrainingPanels(axes, steps, (toy.ENTROPY - 4, toy.ENTROPY + 6)), max(1, steps // 100)
+        weight = axes[0]
         self.title = weight.set_title(" ")
         (self.planned,) = weight.plot([], [], linewidth=1, alpha=0.6)
-        self.lines = {
-            column: axis.plot([], [])[0]
-            for axis, column in zip(axes, ("kl_weight", "kl", "reconstruction"), strict=True)
-        }
+        self.lines = self.panels.lines()
         self.moving = [self.title, self.planned, *self.lines.values()]
-        self.entropy = reconstruction.axhline(toy.ENTROPY, color="grey", linestyle=":", visible=False)
-        weight.set(xlim=(0, steps), ylim=(-0.05, 1.05), ylabel="KL weight")
-        kl.set(xlim=(0, steps), ylim=(1e-3, 60), yscale="log", ylabel="KL (nats)")
-        reconstruction.set(xlim=(0, steps), ylim=(toy.ENTROPY - 4, toy.ENTROPY + 6), xlabel="update")
-        reconstruction.set_ylabel("reconstruction\n(nats)")
-        for axis in axes:
-            tidy(axis)
 
     def fit_to(self, corpus: Corpus) -> None:
-        """Sets the limits of the reconstruction, and the line at the entropy where that is known."""
-        self.axes[2].set_ylim(reconstruction_limits(corpus))
-        self.entropy.set_visible(corpus.entropy is not None)
-        if corpus.entropy is not None:
-            self.entropy.set_ydata([corpus.entropy] * 2)
+        """Sets the limits of the reconstruction, and the line at the entropy, if it is known."""
+        self.panels.fit_to(reconstruction_limits(corpus), corpus.entropy)
 
     def show(self, name: str, history: History, planned: Sequence[float] = ()) -> None:
         """Sets the lines: a run as far as it has come, and thin the KL weight that is planned for all of it."""
         style = styles([name])[name]
         self.title.set_text(name)
         self.planned.set(data=(range(len(planned)), planned), color=style["color"])
-        for column, line in self.lines.items():
-            values = history[column]
-            if column != "kl_weight" and len(values):
-                values = smooth(values, max(1, self.steps // 100))
-            line.set(data=(history["step"], values), **style)
-
-
-def reconstruction_limits(corpus: Corpus) -> tuple[float, float]:
-    """A range for the picture: around the entropy, or up to what frequencies of words alone would give."""
-    if corpus.entropy is not None:
-        return corpus.entropy - 4, corpus.entropy + 6
-    counts = torch.bincount(corpus.train.tokens).double()
-    counts[BOS] = 0  # given, never predicted
-    p = counts[counts > 0] / counts.sum()
-    unigram = -(p * p.log()).sum().item() * counts.sum().item() / len(corpus.train)  # nats per sentence
-    return 0.3 * unigram, unigram
+        self.panels.show(self.lines, history, self.window)
+        for line in self.lines.values():
+            line.set(**style)
 
 
 def plot_side_by_side(histories: Mapping[str, History], corpus: Corpus) -> Figure:
     """Runs beside each other on the same axes: KL weight, KL and reconstruction over the updates.
 
     Args:
-        histories: a :meth:`~kldanneal.lab.training.Run.history` for each schedule, from left to right.
+        histories: a :meth:`~kldanneal.lab.training.run.Run.history` for each schedule, from left to right.
         corpus (Corpus): what they were trained on; it sets the limits of the reconstruction.
     """
     figure = Figure(figsize=(9.5, 6), layout="constrained")
@@ -179,7 +148,7 @@ class SideBySide(W.VBox):
         options = {"total_steps": self.total_steps.value, "shape": self.shape.value, "ratio": self.ratio.value}
         cyclical = Annealer(**options, cyclical=True)
         if self.fair.value:
-            below = sum(weight < 1 for weight in _weights(cyclical, self.settings.steps))
+            below = sum(weight < 1 for weight in cyclical.schedule(self.settings.steps))
             return {"monotonic-long": Annealer(below, self.shape.value), "cyclical": cyclical}
         return {"monotonic": Annealer(**options), "cyclical": cyclical}
 
@@ -193,7 +162,7 @@ class SideBySide(W.VBox):
     def _plan(self) -> None:
         """Takes over what the controls show."""
         annealers = self.annealers()
-        self.planned = {name: _weights(annealer, self.settings.steps) for name, annealer in annealers.items()}
+        self.planned = {name: annealer.schedule(self.settings.steps) for name, annealer in annealers.items()}
         self.description = _describe(self.planned, annealers["cyclical"].total_steps)
         self._draw()
 
@@ -244,7 +213,7 @@ class SideBySide(W.VBox):
         if self.comparison is None:
             options = {"seeds": [choices["seed"]], "device": choices["device"]}
             self.comparison = Comparison(corpus, annealers, self.settings, **options)
-        self.comparison.fit(stop=stop, progress=self.bar.update, workers=2)
+        self.comparison.fit(stop=stop, progress=False, on_update=self.bar.update, workers=2)
 
     def _load(self, name: str) -> Corpus:
         if name not in self.corpora:
@@ -279,7 +248,7 @@ class SideBySide(W.VBox):
             drawn = model.generate(z.to(run.device), sample=True, generator=noise)
             shown.value = _text(
                 f"<b>{name}</b>: three codes from the prior, written with the most likely words"
-                f"{_sentences(comparison.corpus, greedy)}and with words drawn at random"
+                f"{_sentences(comparison.corpus, greedy)}and with words sampled from the decoder"
                 f"{_sentences(comparison.corpus, drawn)}"
             )
         self.sentence.max = len(comparison.corpus.test) - 1
@@ -311,13 +280,6 @@ def _progress(comparison: Comparison) -> tuple[int, int]:
     return sum(run.step for run in comparison.runs.values()), len(comparison.runs) * comparison.settings.steps
 
 
-def _weights(annealer: Annealer, steps: int) -> list[float]:
-    """``annealer.schedule(steps)``, in half the time: what follows the first ramp is known."""
-    once = annealer.schedule(min(steps, annealer.total_steps))
-    rest = once * (steps // len(once)) if annealer.cyclical else [1.0] * steps
-    return (once + rest)[:steps]
-
-
 def _describe(planned: Mapping[str, Sequence[float]], cycle: int) -> str:
     left, right = planned.values()
     steps = len(left)
@@ -336,18 +298,11 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _table(comparison: Comparison) -> str:
-    runs = comparison.summary()  # a column each, which fits a phone
-    heads = "".join(f"<td style='padding: 0 0.6em'><b>{run['schedule']}</b></td>" for run in runs)
-    rows = "".join(
-        f"<tr><td>{head}</td>"
-        + "".join(f"<td style='padding: 0 0.6em'>{run[key]:.{digits}f}</td>" for run in runs)
-        + "</tr>"
-        for head, (key, digits) in MEASURES.items()
-    )
-    verdict = "<br>".join(map(html.escape, comparison.verdict().splitlines()))
-    return f"<table style='line-height: 1.5'><tr><td></td>{heads}</tr>{rows}</table>" + _text(
-        f"nats per sentence at KL weight 1, on held-out sentences<br>{verdict}"
-    )
+    runs = comparison.rows()  # a column each, which fits a phone
+    cells = [["", *(run["schedule"] for run in runs)]]
+    cells += [[m.heading, *(f"{run[key]:.{m.digits}f}" for run in runs)] for key, m in MEASURES.items()]
+    verdict = "<br>".join(map(html.escape, report.verdict(runs, comparison.corpus.entropy).splitlines()))
+    return _text(f"{table(cells, 'html')}nats per sentence at KL weight 1, on held-out sentences<br>{verdict}")
 
 
 def _text(words: str) -> str:

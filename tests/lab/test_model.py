@@ -10,7 +10,7 @@ from torch.distributions import Normal
 
 import kldanneal.lab.model
 from kldanneal import VAELoss
-from kldanneal.lab.corpora import BOS, EOS, PAD, UNK
+from kldanneal.lab.corpora.corpus import BOS, EOS, PAD, UNK
 from kldanneal.lab.model import LSTMVAE, POOLINGS
 
 VOCAB, LATENT = 20, 3

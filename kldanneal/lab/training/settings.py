@@ -1,9 +1,9 @@
 """What a run is trained with: every number in one place, checked when it is written down."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
+from kldanneal import _checks
 from kldanneal.lab.model import POOLINGS
 
 LR_SCHEDULES = ("constant", "cosine-restarts")
@@ -38,33 +38,21 @@ class Settings:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "lr_cycles", "embedding", "hidden", "latent"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"Expected {name} to be an integer, but got {value!r}")
-            if not 1 <= value <= LARGEST[name]:
-                raise ValueError(f"Expected {name} to be from 1 to {LARGEST[name]:,}, but got {value}")
+        for name, most in LARGEST.items():
+            _checks.integer(name, getattr(self, name), 1, most)
         for name in ("lr", "clip"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-                raise ValueError(f"Expected {name} to be a positive finite number, but got {value!r}")
+            _checks.number(name, getattr(self, name), "(0, inf)")
         for name in ("word_dropout", "dropout"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
-                raise ValueError(f"Expected {name} to be a number in [0, 1), but got {value!r}")
-        if self.lr_schedule not in LR_SCHEDULES:
-            choices = ", ".join(map(repr, LR_SCHEDULES))
-            raise ValueError(f"Expected lr_schedule to be one of {choices}, but got {self.lr_schedule!r}")
-        if self.pooling not in POOLINGS:
-            choices = ", ".join(map(repr, POOLINGS))
-            raise ValueError(f"Expected pooling to be one of {choices}, but got {self.pooling!r}")
+            _checks.number(name, getattr(self, name), "[0, 1)")
+        _checks.one_of("lr_schedule", self.lr_schedule, LR_SCHEDULES)
+        _checks.one_of("pooling", self.pooling, POOLINGS)
 
     def model_options(self) -> dict[str, Any]:
         names = ("embedding", "hidden", "latent", "pooling", "word_dropout", "dropout")
         return {name: getattr(self, name) for name in names}
 
 
-#: Beyond these a number is a slip of the keyboard, and would end in an out-of-memory kill without a word.
+#: The integers among the settings. A larger number is a typing mistake; the system would kill the run for its memory.
 LARGEST = {
     "steps": 10**9,
     "batch_size": 10**4,

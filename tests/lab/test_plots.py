@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 import kldanneal
 from kldanneal.lab.plots import STYLES, plot_comparison, plot_schedules, smooth, styles
-from kldanneal.lab.schedules import NAMED, parse_schedules
+from kldanneal.lab.training.schedules import NAMED, parse_schedules
 
 NAMES = [*NAMED, "cosine:total_steps=30:cyclical"]
 

@@ -14,8 +14,9 @@ import torchtext.data.dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kldanneal.lab import docstrings, ptb, toy
-from kldanneal.lab.corpora import BOS, EOS, PAD, SPECIALS, UNK, Sentences, load_corpus
+from kldanneal.lab.corpora import docstrings, ptb, toy
+from kldanneal.lab.corpora.corpus import BOS, EOS, PAD, SPECIALS, UNK, Sentences
+from kldanneal.lab.corpora.load import load_corpus
 
 DRAWN = zip(*toy.sample(8000, seed=9), strict=True)
 #: 300 distinct sentences about future kitchens, of 11 to 13 words; all words are frequent.

@@ -1,71 +1,38 @@
 """The evidence: its statistics against brute force, its texts against the runs, and a training that is cut off."""
 
 import hashlib
-import importlib.util
 import itertools
-import re
 import statistics
 from pathlib import Path
 
-import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kldanneal.lab import evidence, toy
-from kldanneal.lab.evidence import PATH, Evidence, interval, load_evidence, save_evidence
-from kldanneal.lab.schedules import NAMED
-from kldanneal.lab.settings import LR_SCHEDULES, Settings
+from kldanneal.lab.corpora import toy
+from kldanneal.lab.results import evidence, make, pictures
+from kldanneal.lab.results.evidence import PATH, Evidence, load_evidence, save_evidence
+from kldanneal.lab.results.statistics import interval
+from kldanneal.lab.training.schedules import NAMED
+from kldanneal.lab.training.settings import LR_SCHEDULES, Settings
 
-ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def maker():
-    spec = importlib.util.spec_from_file_location("make_evidence", ROOT / "tests" / "benchmarks" / "evidence.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-# -- statistics ------------------------------------------------------------------------------------------------------
-
-
-def test_interval_of_two_values_by_hand():
-    # resamples of (0, 1): means 0, 1/2, 1/2, 1; linear quantiles of these four at 0.25 and 0.75
-    assert interval([0.0, 1.0], share=0.5) == (0.375, 0.625)
-
-
-def test_interval_against_random_resamples():
-    values = [0.3, -0.1, 0.9, 0.4, 0.2]
-    draws = np.random.default_rng(0).choice(values, size=(200_000, 5)).mean(axis=1)
-    assert interval(values) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.005)
-
-
-def test_coverage_is_what_the_docstring_says():
-    rng = np.random.default_rng(1)
-    samples = rng.normal(size=(2000, 5))
-    index = np.array(list(itertools.product(range(5), repeat=5)))
-    low, high = np.quantile(samples[:, index].mean(axis=2), [0.025, 0.975], axis=1)
-    assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(0.84, abs=0.03)
-    assert interval(list(samples[0])) == pytest.approx((low[0], high[0]))
+ROOT = Path(__file__).parents[3]
 
 
 # -- the stored runs -------------------------------------------------------------------------------------------------
 
 
-def test_every_planned_run_is_stored_once(maker):
+def test_every_planned_run_is_stored_once():
     planned = {
-        (e.corpus, e.knob, e.value, name, seed)
-        for e in maker.experiments()
+        (e.corpus, e.hyperparameter, e.value, name, seed)
+        for e in make.experiments()
         for name in (e.schedules or NAMED)
-        for seed in maker.SEEDS
+        for seed in make.SEEDS
     }
-    stored = [
-        tuple(run[key] for key in ("corpus", "knob", "value", "schedule", "seed")) for run in load_evidence().runs
-    ]
+    key = ("corpus", "hyperparameter", "value", "schedule", "seed")
+    stored = [tuple(run[part] for part in key) for run in load_evidence().runs]
     assert len(stored) == len(set(stored)) and set(stored) == planned
-    assert len(maker.SEEDS) >= 5
+    assert len(make.SEEDS) >= 5
 
 
 def test_stored_measures_agree_with_each_other():
@@ -83,39 +50,36 @@ def test_saved_and_loaded(tmp_path):
     assert (tmp_path / "evidence.json").read_bytes() == PATH.read_bytes()
 
 
-def test_readme_holds_what_the_runs_say(maker):
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(re.findall("<!-- evidence: ", page)) == len(re.findall("<!-- end -->", page)) >= 5
-    assert maker.filled(page, load_evidence()) == page, (
-        "README.md is not of these runs: run benchmarks/evidence.py --write"
-    )
+def test_the_pages_hold_what_the_runs_say():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert make.with_table(readme, load_evidence()) == readme, "README.md is not of these runs: run make results"
+    results = (ROOT / "notebooks" / "RESULTS.md").read_text(encoding="utf-8")
+    assert make.page(load_evidence()) == results, "RESULTS.md is not of these runs: run make results"
 
 
-def test_pictures_are_of_these_runs(maker):
-    source = hashlib.sha256(PATH.read_bytes()).hexdigest()
-    for name in maker.pictures(load_evidence()):
+def test_pictures_are_of_these_runs():
+    digest = hashlib.sha256(PATH.read_bytes()).hexdigest()
+    for name in make.FIGURES:
         with Image.open(ROOT / "notebooks" / "figures" / f"{name}.png") as picture:
-            assert picture.info["Source"] == source, (
-                f"{name}.png is not of these runs: run benchmarks/evidence.py --write"
-            )
+            assert picture.info["Source"] == digest, f"{name}.png is not of these runs: run make results"
 
 
 # -- texts and pictures, of runs whose numbers are known ---------------------------------------------------------------
 
 
 @pytest.fixture
-def known(maker):
+def known():
     """The KL of seed s is 10 under constant, 20 under monotonic, ...; + s, and - 2s under cyclical."""
     runs = []
-    for e in maker.experiments():
+    for e in make.experiments():
         for name in e.schedules or NAMED:
             for seed in range(5):
                 kl = 10.0 * (1 + NAMED.index(name)) + (-2 * seed if name == "cyclical" else seed)
                 kl += 100 * (e.value == LR_SCHEDULES[1])
                 measures = {"kl": kl, "reconstruction": 50 - kl, "neg_elbo": 50.0, "iw_nll": 49.0, "active_units": seed,
                             "mutual_information": kl, "kl_at_quarters": [4, 3, 2, 1], "seconds": 1.0}  # fmt: skip
-                runs.append({"corpus": e.corpus, "knob": e.knob, "value": e.value, "schedule": name, "seed": seed,
-                             **measures})  # fmt: skip
+                runs.append({"corpus": e.corpus, "hyperparameter": e.hyperparameter, "value": e.value,
+                             "schedule": name, "seed": seed, **measures})  # fmt: skip
     about = {"corpora": {"toy": "x"}, "versions": {"torch": "2"}, "commit": "c", "machine": "m", "date": "d"}
     return Evidence(about, runs[::-1])  # in no special order
 
@@ -123,13 +87,13 @@ def known(maker):
 def test_differences_are_within_seeds(known):
     assert known.values("kl", "toy", "cyclical") == [40, 38, 36, 34, 32]
     assert known.differences("kl", "toy", "cyclical", "monotonic") == [20, 17, 14, 11, 8]
-    assert known.turned("kl", "cyclical", "steps", 4000) == known.values("kl", "toy", "cyclical")
-    assert known.turned("kl", "constant", "ratio", 0.9) == known.values("kl", "toy", "constant")
+    assert known.ablation("kl", "cyclical", "steps", 4000) == known.values("kl", "toy", "cyclical")
+    assert known.ablation("kl", "constant", "ratio", 0.9) == known.values("kl", "toy", "constant")
     assert known.positions("steps") == [1000, 2000, Settings.steps]
 
 
 def test_table_holds_means_and_paired_intervals(known):
-    lines = evidence.table(known, "toy").splitlines()
+    lines = evidence.measures(known, "toy").splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert cells[5][:2] == ["`cyclical`", "36.000"]
     low, high = interval([20, 17, 14, 11, 8])
@@ -146,7 +110,7 @@ def test_verdicts(known):
     assert "**4 of 5** +4.00" in by_claim["more KL than one long ramp"]
     assert by_claim["more KL than one long ramp"].count("not run") == 2
     assert by_claim["more KL at the end of the last cycle than of the first"].count("**no** -3.00") == 4
-    assert "`monotonic` on toy in 0 of 5" in evidence.vanished(known)
+    assert "`monotonic` on toy in 0 of 5" in evidence.collapsed(known)
 
 
 def test_two_by_two_effects(known):
@@ -164,62 +128,62 @@ def test_distance_to_the_entropy(known):
     assert evidence.above_entropy(known).count(f"{gap - 1:.2f}") == 4
 
 
-def test_pictures_draw_every_run(known, maker):
-    figure = evidence.plot_measured(known)
+def test_pictures_draw_every_run(known):
+    figure = pictures.plot_measured(known)
     circles = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     drawn = [list(line.get_ydata()) for line in circles]
     assert drawn == [known.values("kl", "toy", name) for name in NAMED]
-    assert all(isinstance(each, Figure) for each in maker.pictures(known).values())
-    long = evidence.plot_knobs(known).axes[0].lines
+    assert all(isinstance(each, Figure) for each in (plot(known) for plot in make.FIGURES.values()))
+    long = pictures.plot_ablations(known).axes[0].lines
     assert statistics.mean(known.values("kl", "toy", "cyclical")) in [line.get_ydata()[-1] for line in long]
 
 
 # -- training --------------------------------------------------------------------------------------------------------
 
 
-def test_an_interrupted_training_goes_on(maker, tmp_path, monkeypatch):
+def test_an_interrupted_training_goes_on(tmp_path, monkeypatch):
     small = Settings(steps=80, embedding=4, hidden=4, latent=2)
-    plan = [maker.Experiment("toy", "", "", small), maker.Experiment("toy", "pooling", "last", small)]
-    monkeypatch.setattr(maker, "experiments", lambda: iter(plan))
-    monkeypatch.setattr(maker, "SEEDS", range(2))
-    monkeypatch.setattr(maker, "PATH", tmp_path / "none.json")
+    plan = [make.Experiment("toy", "", "", small), make.Experiment("toy", "pooling", "last", small)]
+    monkeypatch.setattr("experiments", lambda: iter(plan))
+    monkeypatch.setattr("SEEDS", range(2))
+    monkeypatch.setattr("PATH", tmp_path / "none.json")
     saved = {}
-    monkeypatch.setattr(maker, "save_evidence", lambda runs: saved.update(runs=runs.runs, about=runs.about))
+    monkeypatch.setattr("save_evidence", lambda runs: saved.update(runs=runs.runs, about=runs.about))
 
-    maker.train(tmp_path / "whole", None)
+    make.train(tmp_path / "whole", None)
     whole = saved.pop("runs")
 
-    real, left = maker.Comparison.fit, [900]  # 16 runs of 80 updates: the accident comes in the second experiment
+    real, left = make.Comparison.fit, [900]  # 16 runs of 80 updates: the accident comes in the second experiment
 
-    def cut_off(self, progress):
-        def advance(n):
-            left[0] -= n
+    def cut_off(self, progress, on_update):
+        def updated():
+            left[0] -= 1
             if left[0] <= 0:
                 raise KeyboardInterrupt
-            progress(n)
+            on_update()
 
-        return real(self, progress=advance)
+        return real(self, progress=progress, on_update=updated)
 
-    monkeypatch.setattr(maker.Comparison, "fit", cut_off)
+    monkeypatch.setattr(make.Comparison, "fit", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        maker.train(tmp_path / "cut", None)
+        make.train(tmp_path / "cut", None)
     assert (tmp_path / "cut" / "toy.json").exists() and not (tmp_path / "cut" / "toy-pooling-last.json").exists()
-    monkeypatch.setattr(maker.Comparison, "fit", real)
-    maker.train(tmp_path / "cut", None)
+    monkeypatch.setattr(make.Comparison, "fit", real)
+    make.train(tmp_path / "cut", None)
     timeless = [[{**run, "seconds": 0} for run in runs] for runs in (whole, saved["runs"])]
     assert timeless[0] == timeless[1] and len(timeless[0]) == 16
 
-    plan[0] = maker.Experiment("toy", "", "", Settings(steps=81, embedding=4, hidden=4, latent=2))
+    plan[0] = make.Experiment("toy", "", "", Settings(steps=81, embedding=4, hidden=4, latent=2))
     with pytest.raises(ValueError, match="other settings"):
-        maker.train(tmp_path / "cut", None)
+        make.train(tmp_path / "cut", None)
 
 
-def test_penn_treebank_is_made_of_two_sections(maker, tmp_path):
+def test_penn_treebank_is_made_of_two_sections(tmp_path):
     words = [f"w{i}" for i in range(12)]
     for i, part in enumerate(("valid", "test")):
         lines = [" ".join(pair) for pair in itertools.permutations(words[i * 2 :], 2)]
         (tmp_path / f"ptb.{part}.txt").write_text("\n".join(lines) + "\n")
-    corpus = maker.load("ptb", tmp_path, tmp_path)
+    corpus = make.load("ptb", tmp_path, tmp_path)
     total = len(corpus.train) + len(corpus.valid) + len(corpus.test)
     assert total == 12 * 11  # distinct sentences: the second section's are all in the first
 
@@ -248,8 +212,8 @@ def test_which_claims_hold():
 
 
 def test_which_budgets():
-    def kl(knob, value):
-        return {name: statistics.mean(load_evidence().turned("kl", name, knob, value)) for name in NAMED}
+    def kl(hyperparameter, value):
+        return {name: statistics.mean(load_evidence().ablation("kl", name, hyperparameter, value)) for name in NAMED}
 
     assert max(kl("steps", 1000).values()) < 0.05
     for name in ("monotonic-long", "cyclical"):

@@ -15,9 +15,9 @@ from conftest import same
 from torch.distributions import Normal, kl_divergence
 
 from kldanneal import Annealer
-from kldanneal.lab.settings import LARGEST, Settings
 from kldanneal.lab.threads import one_thread
-from kldanneal.lab.training import Run, pick_device
+from kldanneal.lab.training.run import Run, pick_device
+from kldanneal.lab.training.settings import LARGEST, Settings
 
 SMALL = Settings(
     steps=24, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4
@@ -42,7 +42,7 @@ def stop_after(run, step, **fit):
     stop = threading.Event()
     if run.step >= step:
         stop.set()
-    return run.fit(stop=stop, progress=lambda _: stop.set() if run.step >= step else None, **fit)
+    return run.fit(stop=stop, on_update=lambda: stop.set() if run.step >= step else None, **fit)
 
 
 # --- one seed, one run ------------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_a_run_is_the_same_while_another_one_trains_beside_it(tiny_corpus):
         alone = Run(tiny_corpus, Annealer(**CYCLES), NOISY, seed=3).fit()
         stop, training = threading.Event(), threading.Event()
         other = Run(tiny_corpus, Annealer(5), dataclasses.replace(NOISY, steps=10**6), seed=4)
-        thread = threading.Thread(target=other.fit, kwargs={"stop": stop, "progress": lambda _: training.set()})
+        thread = threading.Thread(target=other.fit, kwargs={"stop": stop, "on_update": training.set})
         thread.start()
         try:
             assert training.wait(60)
@@ -225,14 +225,14 @@ def test_the_stop_event_is_obeyed_from_another_thread(tiny_corpus):
 
     thread = threading.Thread(target=stop_it)
     thread.start()
-    run.fit(stop=stop, progress=lambda _: reached.set() if run.step == 5 else None)
+    run.fit(stop=stop, on_update=lambda: reached.set() if run.step == 5 else None)
     thread.join()
     assert 5 <= run.step <= steps_at_stop[0] + 1
 
 
-def test_progress_is_called_with_one_after_every_update(tiny_corpus):
+def test_on_update_is_called_after_every_update(tiny_corpus):
     calls = []
-    Run(tiny_corpus, Annealer(**CYCLES), SMALL).fit(progress=calls.append)
+    Run(tiny_corpus, Annealer(**CYCLES), SMALL).fit(on_update=lambda: calls.append(1))
     assert calls == [1] * SMALL.steps
 
 
@@ -269,7 +269,7 @@ def test_checkpoints_are_written_every_so_many_updates(tiny_corpus, tmp_path):
         if checkpoint.exists():
             saved.append(torch.load(checkpoint, weights_only=True)["step"])
 
-    run.fit(checkpoint, every_updates=10, every_seconds=math.inf, progress=look)
+    run.fit(checkpoint, every_updates=10, every_seconds=math.inf, on_update=look)
     assert saved == [10] * 10 + [20] * 4
     assert torch.load(checkpoint, weights_only=True)["step"] == 24
 
@@ -278,7 +278,7 @@ def test_checkpoints_are_written_every_so_many_seconds(tiny_corpus, tmp_path):
     checkpoint, missing = tmp_path / "run.pt", []
     run = Run(tiny_corpus, Annealer(**CYCLES), SMALL)
     run.fit(
-        checkpoint, every_updates=10**6, every_seconds=0.0, progress=lambda _: missing.append(not checkpoint.exists())
+        checkpoint, every_updates=10**6, every_seconds=0.0, on_update=lambda: missing.append(not checkpoint.exists())
     )
     assert missing == [True] + [False] * 23
 
@@ -563,7 +563,7 @@ def test_one_thread_with_two_overlapping_users(two_threads, first_to_leave):
 
 def test_fit_restores_the_number_of_threads(tiny_corpus, two_threads):
     used = []
-    Run(tiny_corpus, Annealer(**CYCLES), SMALL).fit(progress=lambda _: used.append(torch.get_num_threads()))
+    Run(tiny_corpus, Annealer(**CYCLES), SMALL).fit(on_update=lambda: used.append(torch.get_num_threads()))
     assert used == [1] * SMALL.steps
     assert torch.get_num_threads() == 2
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from kldanneal import Annealer
-from kldanneal.lab.comparison import Comparison
 from kldanneal.lab.metrics import Metrics, evaluate
-from kldanneal.lab.schedules import parse_schedules
-from kldanneal.lab.settings import Settings
-from kldanneal.lab.training import Run
+from kldanneal.lab.training.comparison import Comparison
+from kldanneal.lab.training.run import Run
+from kldanneal.lab.training.schedules import parse_schedules
+from kldanneal.lab.training.settings import Settings
 
 SMALL = Settings(steps=24, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4, word_dropout=0.2)
 NAMES = ["constant", "monotonic", "cyclical"]

@@ -9,7 +9,7 @@ import torch
 
 from kldanneal import Annealer
 from kldanneal.annealing import SHAPES
-from kldanneal.lab.bank import (
+from kldanneal.lab.results.sweep import (
     CELLS,
     CONSTANT,
     EVERY,
@@ -18,16 +18,16 @@ from kldanneal.lab.bank import (
     SEEDS,
     TOTAL_STEPS,
     Cell,
-    load_bank,
-    make_bank,
-    save_bank,
+    load_sweep,
+    make_sweep,
+    save_sweep,
 )
-from kldanneal.lab.settings import QUICK
+from kldanneal.lab.training.settings import QUICK
 
 
 @pytest.fixture(scope="module")
 def bank():
-    return load_bank()
+    return load_sweep()
 
 
 def test_it_holds_every_shape_six_lengths_both_modes_and_three_seeds(bank):
@@ -59,7 +59,7 @@ def test_one_cycle_as_long_as_the_run_is_one_ramp(bank):
 
 def test_a_random_cell_trained_again_gives_what_is_stored(bank, tmp_path):
     cell, seed = random.choice(CELLS), random.choice(SEEDS)
-    again = make_bank(tmp_path, [cell], [seed]).runs[cell][0]
+    again = make_sweep(tmp_path, [cell], [seed]).runs[cell][0]
     stored = bank.runs[cell]
     # The same up to rounding, which another machine does differently and training amplifies: so the first 100 updates
     # agree closely, and the end lies where the seeds end.
@@ -96,8 +96,8 @@ def test_the_nearest_cell(bank, annealer, cell):
 
 
 def test_saving_and_loading_changes_nothing(bank, tmp_path):
-    save_bank(bank, tmp_path / "bank.json")
-    assert load_bank(tmp_path / "bank.json") == bank
+    save_sweep(bank, tmp_path / "bank.json")
+    assert load_sweep(tmp_path / "bank.json") == bank
     assert (tmp_path / "bank.json").read_bytes() == PATH.read_bytes()
 
 
@@ -106,7 +106,7 @@ def test_what_is_no_bank_is_refused_by_name(tmp_path, text):
     path = tmp_path / "other.json"
     path.write_bytes(text)
     with pytest.raises(ValueError, match=r"The bank of runs .*other\.json cannot be read"):
-        load_bank(path)
+        load_sweep(path)
 
 
 def test_the_file_is_plain_json():

@@ -1,31 +1,20 @@
-"""Text as tensors: one interface to the toy language, docstrings, Penn Treebank, and a text file of your own.
-
-    corpus = load_corpus("toy")
-    corpus.train, corpus.valid, corpus.test      Sentences: token ids and lengths
-    corpus.vocab.itos, corpus.vocab.stoi         torchtext's Vocab
-    print(corpus.describe())                     sizes, sources and a digest: the same digest is the same corpus
-
-Tokens come from torchtext: its ``basic_english`` tokenizer, its ``Vocab``, its ``PennTreebank``.
-"""
+"""Loads a corpus by its name, or from a text file: reads, tokenises, splits and indexes."""
 
 import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torchtext.data.utils import get_tokenizer
 from torchtext.vocab import Vocab
 
-from kldanneal.lab import docstrings, ptb, toy
-
-SPECIALS = ["<unk>", "<pad>", "<bos>", "<eos>"]
-UNK, PAD, BOS, EOS = range(4)
+from kldanneal import _checks
+from kldanneal.lab.corpora import docstrings, ptb, toy
+from kldanneal.lab.corpora.corpus import BOS, EOS, SPECIALS, UNK, Corpus, Sentences, tokenize, word_id
 
 CORPORA = ("toy", "docstrings", "ptb")
 #: Sentences with more words than this are left out, unless ``max_length`` says otherwise.
@@ -33,106 +22,6 @@ MAX_LENGTH = {"docstrings": 10, "ptb": 40, "file": 25}
 VOCAB_SIZE = {"docstrings": 1500, "ptb": 10_000, "file": 4000}
 SMALLEST = 100  # sentences; fewer cannot be split into something to learn from and something to measure on
 LONGEST_LINE = 10_000  # words; a longer line means that the file does not hold one sentence a line
-
-
-@dataclass(frozen=True, eq=False)
-class Sentences:
-    """Sentences of token ids, end to end in one tensor: 8 bytes a token, whatever their number.
-
-    Shape:
-        - tokens: (total,), each sentence as <bos> word ... word <eos>.
-        - lengths: (n,), <bos> and <eos> included.
-        - labels: (n, choices) for the toy language, else None.
-    """
-
-    tokens: Tensor
-    lengths: Tensor
-    labels: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "starts", self.lengths.cumsum(0) - self.lengths)
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __getitem__(self, i: int) -> Tensor:
-        """The ids of sentence i, (length,)."""
-        start = self.starts[i]
-        return self.tokens[start : start + self.lengths[i]]
-
-    def batch(self, indices: Tensor) -> Tensor:
-        """The chosen sentences as one tensor (batch, time), padded with <pad> to the longest of them."""
-        lengths = self.lengths[indices]
-        time = torch.arange(int(lengths.max()))
-        positions = self.starts[indices, None] + time  # (batch, time), beyond the end of the short ones
-        inside = time < lengths[:, None]
-        return torch.where(inside, self.tokens[positions.clamp(max=len(self.tokens) - 1)], PAD)
-
-    def buckets(self, batch_size: int, generator: torch.Generator | None = None) -> list[Tensor]:
-        """Indices that cover all sentences, in batches of similar length; shuffled if a generator is given.
-
-        Sentences are sorted by length within pools of 50 batches, so that little padding is left and every epoch
-        still has other batches, in another order.
-        """
-        if generator is None:
-            return list(self.lengths.argsort(stable=True).split(batch_size))
-        shuffled = torch.randperm(len(self), generator=generator)
-        batches = [
-            batch
-            for pool in shuffled.split(50 * batch_size)
-            for batch in pool[self.lengths[pool].argsort(stable=True)].split(batch_size)
-        ]
-        return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
-
-
-@dataclass(frozen=True, eq=False)
-class Corpus:
-    """Three splits of tokenised text, their vocabulary, and where they come from.
-
-    ``entropy`` is the true entropy of the source in nats per sentence where it is known (toy), else None. ``choices``
-    names the columns of the splits' labels.
-    """
-
-    name: str
-    vocab: Vocab
-    train: Sentences
-    valid: Sentences
-    test: Sentences
-    source: str
-    digest: str
-    entropy: float | None = None
-    choices: tuple[str, ...] = ()
-
-    def encode(self, text: str) -> Tensor:
-        """The ids of a sentence typed by a person, (length,), with <bos> and <eos>."""
-        return torch.tensor([BOS, *(_id(self.vocab, word) for word in tokenize(text)), EOS])
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The words of token ids, up to <eos>."""
-        words = []
-        for i in map(int, ids):
-            if i == EOS:
-                break
-            if i not in (BOS, PAD):
-                words.append(self.vocab.itos[i])
-        return " ".join(words)
-
-    def describe(self) -> str:
-        tokens = self.train.lengths.sum().item() - 2 * len(self.train)
-        unknown = (self.train.tokens == UNK).sum().item() / tokens
-        lines = [
-            f"{self.name}: {len(self.train):,} sentences to train on, {len(self.valid):,} + {len(self.test):,} "
-            f"held out, {len(self.vocab) - len(SPECIALS):,} words, {tokens / len(self.train):.1f} words a sentence, "
-            f"{unknown:.1%} unknown",
-            f"source: {self.source}",
-            f"digest: {self.digest}",
-        ]
-        if self.entropy is not None:
-            lines.insert(1, f"entropy: {self.entropy:.3f} nats per sentence, exactly (no model can do better)")
-        return "\n".join(lines)
-
-
-tokenize = get_tokenizer("basic_english")
 
 
 def load_corpus(
@@ -158,10 +47,8 @@ def load_corpus(
             integer, or out of range.
     """
     for option, value, least in (("max_length", max_length, 1), ("vocab_size", vocab_size, 2)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise TypeError(f"Expected {option} to be an integer, but got {value!r}")
-        if value is not None and value < least:
-            raise ValueError(f"Expected {option} to be at least {least}, but got {value}")
+        if value is not None:
+            _checks.integer(option, value, least)
     kind = name if name in CORPORA else "file"
     if kind == "toy":
         return _toy()
@@ -184,7 +71,7 @@ def load_corpus(
 def _toy() -> Corpus:
     drawn = [toy.sample(n, seed) for seed, n in enumerate((20_000, 1000, 1000))]
     splits, labels = [sentences for sentences, _ in drawn], [choices for _, choices in drawn]
-    source = "a grammar of 720,000 equally likely sentences (kldanneal.lab.toy)"
+    source = "a grammar of 720,000 equally likely sentences (kldanneal.lab.corpora.toy)"
     return _index("toy", splits, None, source, labels=labels, choices=tuple(toy.CHOICES), entropy=toy.ENTROPY)
 
 
@@ -231,7 +118,7 @@ def _index(
     words = len(vocab) - len(SPECIALS)
     if words < 2:
         raise ValueError(f"Expected at least 2 different words that occur more than once, but got {words} in {name}")
-    ids = {word: _id(vocab, word) for word in vocab.itos}
+    ids = {word: word_id(vocab, word) for word in vocab.itos}
     digest = hashlib.sha256("\n".join(vocab.itos).encode())
     indexed = []
     for sentences, label in zip(splits, labels, strict=True):

@@ -1,16 +1,17 @@
-"""The KL weight driven by hand, and a drive that is played again. Both take an Annealer's place in a Run.
+"""A KL weight that is moved by hand, and a recording of it that is played again. A Run takes either.
 
     hand = HandWeight(0.0)
     run = Run(corpus, hand, settings, seed=0)
     run.fit()                                                      # meanwhile a slider sets hand.position
     again = Run(corpus, Replay(hand.weights), settings, seed=0)
 
-``again.fit()`` is then the same run, bit for bit on a CPU.
+On a CPU, ``again.fit()`` repeats the run bit for bit.
 """
 
 from collections.abc import Iterable, Sequence
-from numbers import Real
 from typing import Any
+
+from kldanneal import _checks
 
 
 class HandWeight:
@@ -36,8 +37,6 @@ class HandWeight:
         >>> hand.weights
         [0.0, 0.5, 0.25]
     """
-
-    cyclical = False  # as an Annealer without cycles
 
     def __init__(self, position: float = 0.0) -> None:
         self.position = position
@@ -97,8 +96,6 @@ class Replay:
         1.0
     """
 
-    cyclical = False
-
     def __init__(self, weights: Sequence[float]) -> None:
         self.weights = _weights(weights)
         if not self.weights:
@@ -125,7 +122,7 @@ class Replay:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on from a saved state of a replay of the same weights. Nothing has changed if that raises."""
         _keys(self, state_dict)
-        weights, step = _weights(state_dict["weights"]), state_dict["current_step"]
+        weights, step = _weights(state_dict["weights"]), _checks.integer("current_step", state_dict["current_step"])
         if weights != self.weights:
             shorter = min(len(weights), len(self.weights))
             at = next((i for i in range(shorter) if weights[i] != self.weights[i]), shorter)
@@ -133,17 +130,11 @@ class Replay:
                 f"Expected the state of a Replay of the same weights, but of {len(self.weights)} here and "
                 f"{len(weights)} there the first {at} agree"
             )
-        if isinstance(step, bool) or not isinstance(step, int) or step < 0:
-            raise ValueError(f"Expected current_step to be an integer of at least 0, but got {step!r}")
         self.current_step = step
 
 
 def _weight(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"Expected {name} to be a number, but got {value!r}")
-    if not 0 <= value <= 1:  # written so that nan is out of range as well
-        raise ValueError(f"Expected {name} to be in [0, 1], but got {value!r}")
-    return float(value)
+    return _checks.number(name, value, "[0, 1]")
 
 
 def _weights(values: Any) -> list[float]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from kldanneal import Annealer
-from kldanneal.lab.bank import CONSTANT, TOTAL_STEPS, Cell, load_bank
+from kldanneal.lab.results.sweep import CONSTANT, TOTAL_STEPS, Cell, load_sweep
 from kldanneal.lab.widgets.background import Background
 from kldanneal.lab.widgets.explorer import ScheduleExplorer, plot_map, plot_outcome
 from kldanneal.lab.widgets.picture import Picture
@@ -146,7 +146,7 @@ print(background.running)
 @pytest.fixture
 def explorer():
     """With runs of 60 updates behind its button."""
-    bank = load_bank()
+    bank = load_sweep()
     settings = {**bank.about["settings"], "steps": 60}
     explorer = ScheduleExplorer(replace(bank, about={**bank.about, "settings": settings}))
     yield explorer
@@ -214,7 +214,7 @@ def test_train_this_one_now(explorer):
 
 
 def test_stop_and_go_on(explorer, monkeypatch):
-    from kldanneal.lab.training import Run
+    from kldanneal.lab.training.run import Run
 
     update = Run.update
     monkeypatch.setattr(Run, "update", lambda run: (time.sleep(0.05), update(run)))
@@ -232,7 +232,7 @@ def test_stop_and_go_on(explorer, monkeypatch):
 
 
 def test_a_run_that_fails_says_so(explorer, monkeypatch):
-    from kldanneal.lab.training import Run
+    from kldanneal.lab.training.run import Run
 
     def fails(run):
         raise FloatingPointError("the loss is not finite")
@@ -246,7 +246,7 @@ def test_a_run_that_fails_says_so(explorer, monkeypatch):
 
 def test_static_pictures_show_the_same():
     annealer = Annealer(400, "cosine", cyclical=True)
-    bank = load_bank()
+    bank = load_sweep()
     cell = bank.nearest(annealer)
     figure = plot_outcome(annealer)
     drawn = [line.get_ydata() for axes in figure.axes for line in axes.lines]

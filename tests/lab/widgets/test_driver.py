@@ -11,14 +11,15 @@ import torch
 from conftest import our_threads, same, wait_for
 
 from kldanneal import Annealer
-from kldanneal.lab.comparison import Comparison
-from kldanneal.lab.driving import HandWeight, Replay
 from kldanneal.lab.metrics import evaluate
 from kldanneal.lab.plots import smooth
-from kldanneal.lab.schedules import parse_schedule
-from kldanneal.lab.settings import Settings
-from kldanneal.lab.training import Run
-from kldanneal.lab.widgets.driver import DriveTheWeight, compare_runs, first, plot_driven, plot_units
+from kldanneal.lab.training.comparison import Comparison
+from kldanneal.lab.training.hand import HandWeight, Replay
+from kldanneal.lab.training.run import Run
+from kldanneal.lab.training.schedules import parse_schedule
+from kldanneal.lab.training.settings import Settings
+from kldanneal.lab.widgets.drive_plots import plot_driven, plot_units
+from kldanneal.lab.widgets.driver import DriveTheWeight, compare_runs, first
 
 SMALL = Settings(steps=40, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4, word_dropout=0.2)
 ENDLESS = replace(SMALL, steps=20_000)
@@ -167,7 +168,7 @@ def test_interrupted_and_resumed_is_the_same_bit_for_bit(tiny_corpus, tmp_path, 
     uninterrupted = Run(tiny_corpus, make(), SMALL).fit()
     stop = threading.Event()
     first_part = Run(tiny_corpus, make(), SMALL)
-    first_part.fit(tmp_path / "run.pt", stop=stop, progress=lambda n: first_part.step == 13 and stop.set())
+    first_part.fit(tmp_path / "run.pt", stop=stop, on_update=lambda: first_part.step == 13 and stop.set())
     assert first_part.step == 13
     resumed = Run(tiny_corpus, make(), SMALL).load(tmp_path / "run.pt").fit()
     assert same(resumed.state_dict(), uninterrupted.state_dict())

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Independent, Normal, kl_divergence
 
-from kldanneal.lab.corpora import Sentences, load_corpus
+from kldanneal.lab.corpora.corpus import Sentences
+from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.metrics import active_units, evaluate, log_normal, mutual_information
 from kldanneal.lab.model import LSTMVAE
 

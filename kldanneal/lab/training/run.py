@@ -15,17 +15,17 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from kldanneal import Annealer, VAELoss
-from kldanneal.lab.corpora import Corpus
+from kldanneal import VAELoss, _checks
+from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.files import replacing
 from kldanneal.lab.model import LSTMVAE
-from kldanneal.lab.settings import Settings
 from kldanneal.lab.threads import one_thread
+from kldanneal.lab.training.settings import Settings
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -42,14 +42,27 @@ def pick_device(device: str = "auto") -> torch.device:
     return picked
 
 
+class KLWeight(Protocol):
+    """What weights the KL term of a run: an Annealer, a HandWeight, a Replay, or a class with these members."""
+
+    @property
+    def weight(self) -> float: ...
+
+    def __call__(self, kld: Any) -> Any: ...
+
+    def step(self) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> object: ...
+
+
 def check_run(settings: Settings, seed: int, *corpora: Corpus) -> None:
-    """Raises TypeError or ValueError for what no run can be made of."""
-    named = [("corpus", corpus, Corpus) for corpus in corpora]
-    for name, value, kind in (*named, ("settings", settings, Settings), ("seed", seed, int)):
-        if isinstance(value, bool) or not isinstance(value, kind):
-            raise TypeError(f"Expected {name} to be of type {kind.__name__}, but got {value!r}")
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"Expected seed to be from 0 to 2**63 - 1, but got {seed}")
+    """Raises TypeError or ValueError if the arguments cannot make a run."""
+    for corpus in corpora:
+        _checks.instance("corpus", corpus, Corpus)
+    _checks.instance("settings", settings, Settings)
+    _checks.integer("seed", seed, 0, 2**63 - 1)
 
 
 class Run:
@@ -57,7 +70,7 @@ class Run:
 
     Args:
         corpus (Corpus): what is learnt; only ``corpus.train`` is used.
-        annealer (Annealer): the schedule of the KL weight; this run steps it, once per update.
+        annealer (KLWeight): usually an Annealer; this run steps it once per update.
         settings (Settings): the rest. Default: ``Settings()``.
         seed (int): decides every random draw. Default: 0.
         name (str): what messages call the run. Default: ``'run'``.
@@ -67,7 +80,7 @@ class Run:
     def __init__(
         self,
         corpus: Corpus,
-        annealer: Annealer,
+        annealer: KLWeight,
         settings: Settings | None = None,
         *,
         seed: int = 0,
@@ -77,7 +90,7 @@ class Run:
         settings = Settings() if settings is None else settings
         check_run(settings, seed, corpus)
         self.corpus, self.annealer, self.seed, self.name, self.settings = corpus, annealer, seed, name, settings
-        self._cyclical = annealer.cyclical  # as it was given; training may switch it
+        self._cyclical = getattr(annealer, "cyclical", None)  # of an Annealer, as it was given: training may switch it
         self.device = pick_device(device)
         self.order = torch.Generator().manual_seed(seed)  # initial weights, then the order of the batches
         self.noise = torch.Generator(self.device).manual_seed(seed)  # z, word dropout, dropout
@@ -119,28 +132,31 @@ class Run:
         self,
         checkpoint: str | Path | None = None,
         *,
+        until: int | None = None,
+        on_update: Callable[[], object] | None = None,
+        stop: threading.Event | None = None,
         every_updates: int = 200,
         every_seconds: float = 5.0,
-        stop: threading.Event | None = None,
-        progress: Callable[[int], object] | None = None,
     ) -> "Run":
-        """Trains up to ``settings.steps``, or until ``stop`` is set.
+        """Trains up to update ``until``, or until ``stop`` is set.
 
         Args:
             checkpoint (path, optional): where the run is saved, every ``every_updates`` updates or ``every_seconds``
                 seconds, whichever comes first, and at the end or when stopped. Default: nowhere.
-            stop (threading.Event, optional): looked at before every update.
-            progress (callable, optional): called with 1 after every update, as tqdm's ``update``.
+            until (int, optional): Default: ``settings.steps``, the whole run.
+            on_update (callable, optional): called after every update, in the thread that trains.
+            stop (threading.Event, optional): checked before every update.
         """
+        until = self.settings.steps if until is None else _checks.integer("until", until, 0, self.settings.steps)
         self.model.train()
         saved_step, saved_at = self.step, time.monotonic()
         with one_thread():
-            while self.step < self.settings.steps and not (stop and stop.is_set()):
+            while self.step < until and not (stop and stop.is_set()):
                 started = time.perf_counter()
                 self.update()
                 self.seconds += time.perf_counter() - started
-                if progress:
-                    progress(1)
+                if on_update:
+                    on_update()
                 due = self.step - saved_step >= every_updates or time.monotonic() - saved_at >= every_seconds
                 if checkpoint and due:
                     self.save(checkpoint)

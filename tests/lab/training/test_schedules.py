@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kldanneal import Annealer
 from kldanneal.annealing import SHAPES
-from kldanneal.lab.schedules import NAMED, parse_schedule, parse_schedules
+from kldanneal.lab.training.schedules import NAMED, parse_schedule, parse_schedules
 
 
 def weights(text, *, steps, **options):

@@ -7,10 +7,10 @@ import pytest
 from conftest import our_threads, wait_for
 
 from kldanneal import Annealer
-from kldanneal.lab.comparison import Comparison
 from kldanneal.lab.plots import smooth, styles
-from kldanneal.lab.settings import Settings
-from kldanneal.lab.training import Run
+from kldanneal.lab.training.comparison import Comparison
+from kldanneal.lab.training.run import Run
+from kldanneal.lab.training.settings import Settings
 from kldanneal.lab.widgets.side_by_side import SideBySide, plot_side_by_side, reconstruction_limits
 
 SMALL = Settings(steps=40, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4, word_dropout=0.2)

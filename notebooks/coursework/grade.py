@@ -116,8 +116,11 @@ def submit(student: str, notebook: dict) -> None:
 
 
 def nbgrader():
-    """nbgrader's commands, in this process and with this course's settings alone. It takes seconds to load."""
-    from nbgrader.apps import NbGraderAPI
+    """nbgrader's commands as functions, with the settings of this course only. Loading nbgrader takes seconds."""
+    try:
+        from nbgrader.apps import NbGraderAPI
+    except ModuleNotFoundError:
+        raise SystemExit('Grading needs nbgrader: pip install -e ".[coursework]"') from None
     from traitlets.config import PyFileConfigLoader
 
     path = [str(Path(sys.executable).parent), os.environ["PATH"]]  # where nbgrader looks for alembic

@@ -233,6 +233,8 @@ BERT_TAMPERED = {"q1-1": "print('1.1 passed')", "q1-2": "pass"}
 BERT_GONE = ["q3-2", "q3-4", "q5-training-step"]
 #: Memory, and then time without end.
 HANS = together("memory-eater", "endless-loop", among=STUCK)
+#: The last cell of the same notebook: it computes for long, but not for too long.
+SLOW = "import time\n\nstart = time.process_time()\nwhile time.process_time() < start + 2:\n    pass"
 
 
 @pytest.fixture(scope="session")
@@ -243,7 +245,9 @@ def course(tmp_path_factory):
     (course.inbox / "emil").mkdir()
     course.receive("faye.ipynb", "not a notebook")
     course.receive("gina.ipynb", {**RELEASE, "cells": []})
-    course.receive("hans.ipynb", submission(HANS[0]))
+    hans = submission(HANS[0])
+    slow = {"id": "slow", "cell_type": "code", "metadata": {}, "source": SLOW, "outputs": [], "execution_count": None}
+    course.receive("hans.ipynb", {**hans, "cells": [*hans["cells"], slow]})
     course.receive("ines.ipynb", submission(UNSTOPPABLE))
     course.receive("list.txt", "no submission")
     return course
@@ -313,7 +317,7 @@ def test_a_submission_that_hangs_or_eats_memory_loses_that_question_only_and_is_
     hungry, endless = (STUCK[name][1].replace(" ", ", ") for name in ("memory-eater", "endless-loop"))
     notes = f"{hungry} needed too much memory; {endless} ran too long"
     assert first.notes["hans"] == notes and notes in first.printed
-    assert list(first.errors["hans"]) == HANS[1].split()
+    assert list(first.errors["hans"]) == HANS[1].split()  # and the slow cell ended in peace
     for name, (_, message) in first.errors["hans"].items():
         assert ("GB of memory" if name.startswith("q3") else "a loop that never ends") in message
 

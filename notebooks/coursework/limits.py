@@ -33,8 +33,22 @@ def limit(shell, cell_seconds, again_seconds, notebook_seconds, clock_seconds, g
         amount = amount if highest == resource.RLIM_INFINITY else min(amount, highest)
         resource.setrlimit(kind, (amount, highest))
 
-    memory = gigabytes * 2**30
-    at_most(resource.RLIMIT_DATA, memory)
+    def filled():
+        """Bytes that the kernel's variables fill; 0 on a system that does not say."""
+        try:
+            with open("/proc/self/statm") as file:
+                return int(file.read().split()[5]) * resource.getpagesize()
+        except OSError:
+            return 0
+
+    def allow(amount):
+        """Sets the limit of memory. Where the system refuses more is above it: a message needs room, too."""
+        nonlocal memory
+        memory = amount
+        at_most(resource.RLIMIT_DATA, memory + room)
+
+    memory, room = 0, 2**29
+    allow(gigabytes * 2**30)
     at_most(resource.RLIMIT_CPU, notebook_seconds)  # nothing handles the signals of these two, so they end the kernel
     signal.alarm(clock_seconds)
     started, times_stopped, stopped = 0.0, 0, set()
@@ -42,34 +56,34 @@ def limit(shell, cell_seconds, again_seconds, notebook_seconds, clock_seconds, g
     def before_cell(info):
         nonlocal started, times_stopped
         started, times_stopped = time.process_time(), 0
-        signal.signal(signal.SIGPROF, too_long)
-        signal.setitimer(signal.ITIMER_PROF, again_seconds, 1)
+        signal.signal(signal.SIGPROF, tick)
+        signal.setitimer(signal.ITIMER_PROF, 0.1, 0.1)  # after every tenth of a second of computing
 
-    def too_long(signum, frame):
+    def tick(signum, frame):
         """Ends a cell at its limit; a function that was stopped before ends sooner when another check calls it."""
         nonlocal times_stopped
         running = set()  # the code of the notebook's own functions; none is running while IPython shows a result
         while frame:
-            if frame.f_globals is shell.user_ns:
+            if frame.f_globals is shell.user_ns and frame.f_code.co_filename != tick.__code__.co_filename:
                 running.add(frame.f_code)
             frame = frame.f_back
+        if running and filled() > memory:
+            raise MemoryError
         used = time.process_time() - started
-        if not running or (used < cell_seconds and running.isdisjoint(stopped)):
+        if not running or used < (cell_seconds if running.isdisjoint(stopped) else again_seconds):
             return
         stopped.update(running)
         times_stopped += 1
+        signal.setitimer(signal.ITIMER_PROF, 1, 1)
         if times_stopped == 3:  # it caught the error, and goes on: at the next signal the kernel ends
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
         raise TimeoutError(f"This cell was stopped after {used:.0f} s of computing. Is there a loop that never ends?")
 
     def out_of_memory(shell, kind, error, trace, tb_offset=None):
-        nonlocal memory
-        memory += (
-            2**28
-        )  # room to say so, and for the next cells if this one has put what it made into a global variable
-        at_most(resource.RLIMIT_DATA, memory)
+        at_most(resource.RLIMIT_DATA, memory + 2 * room)
         traceback.clear_frames(trace)  # their variables hold what filled the memory
         gc.collect()
+        allow(max(memory, filled() + room))  # if a global variable still holds it, the next cells need room as well
         error = MemoryError(f"This cell needed more than the {gigabytes} GB of memory that there are for a submission.")
         shell.showtraceback((MemoryError, error, None), exception_only=True)
 

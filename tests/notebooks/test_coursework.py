@@ -158,7 +158,7 @@ def test_a_mistake_costs_its_own_checks_and_says_why(mistake, monkeypatch):
 
 
 #: What the limits are, and what they are in these tests: the same limits, reached sooner.
-LESS = {"cell_seconds=10": "cell_seconds=5", "again_seconds=3": "again_seconds=1", "gigabytes=4": "gigabytes=2"}
+LESS = {"cell_seconds=10": "cell_seconds=5", "again_seconds=3": "again_seconds=1", "gigabytes=4": "gigabytes=1"}
 
 
 class Course:

@@ -79,10 +79,12 @@ soak: $(READY)
 
 #: make assignment    write the coursework that is handed out, notebooks/coursework/release, from its source
 assignment: $(READY)
+	@$(BIN)/python -c "import nbgrader" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[coursework]"
 	cd notebooks/coursework && PATH="$(CURDIR)/$(BIN):$$PATH" python -m nbgrader generate_assignment annealing --force
 
 #: make grade         grade a folder of submissions, SUBMISSIONS=folder: a notebook, or a folder with one, for each student
 grade: $(READY)
+	@$(BIN)/python -c "import nbgrader" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[coursework]"
 	$(BIN)/python notebooks/coursework/grade.py "$(SUBMISSIONS)"
 
 #: make address       carry the repository's address from pyproject.toml to badges and links; REPOSITORY=https://... sets it

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -26,7 +25,10 @@ STOPPED = {"TimeoutError": "ran too long", "CellTimeoutError": "ran too long", "
 
 def main(folder: Path) -> int:
     found, troubles = submissions(folder)
-    nbgrader("generate_assignment", ASSIGNMENT, "--force")  # what to grade by; release/ stays as it is
+    course = nbgrader()
+    generated = course.generate_assignment(ASSIGNMENT)  # what to grade by; release/ stays as it is
+    if not generated["success"]:
+        raise SystemExit(said(generated))
     release = json.loads((COURSE / "release" / ASSIGNMENT / NOTEBOOK).read_text(encoding="utf-8"))
     for student, path in found.items():
         try:
@@ -35,7 +37,7 @@ def main(folder: Path) -> int:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             troubles[student] = [f"{path.name} cannot be read as a notebook: {error!r}"]
     print(f"grading {len(found)} submissions, some seconds each ...", flush=True)
-    log = nbgrader("autograde", ASSIGNMENT) + nbgrader("generate_feedback", ASSIGNMENT, "--force")
+    log = said(course.autograde(ASSIGNMENT, "*", force=False)) + said(course.generate_feedback(ASSIGNMENT))
     (COURSE / "grade.log").write_text(log, encoding="utf-8")
     name_checks()
     rows = [row(student, troubles[student]) for student in sorted(troubles)]
@@ -113,14 +115,22 @@ def submit(student: str, notebook: dict) -> None:
     shutil.rmtree(COURSE / "autograded" / student / ASSIGNMENT, ignore_errors=True)
 
 
-def nbgrader(*arguments: str) -> str:
-    """Runs an nbgrader command in the course's folder; what it said."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # where nbgrader looks for alembic
-    command = [sys.executable, "-m", "nbgrader", *arguments]
-    ran = subprocess.run(command, cwd=COURSE, env={**os.environ, "PATH": path}, capture_output=True, text=True)
-    if ran.returncode and arguments[0] == "generate_assignment":
-        raise SystemExit(ran.stderr)
-    return ran.stdout + ran.stderr
+def nbgrader():
+    """nbgrader's commands as functions, with the settings of this course only. Loading nbgrader takes seconds."""
+    try:
+        from nbgrader.apps import NbGraderAPI
+    except ModuleNotFoundError:
+        raise SystemExit('Grading needs nbgrader: pip install -e ".[coursework]"') from None
+    from traitlets.config import PyFileConfigLoader
+
+    path = [str(Path(sys.executable).parent), os.environ["PATH"]]  # where nbgrader looks for alembic
+    os.environ["PATH"] = os.pathsep.join(path)
+    return NbGraderAPI(config=PyFileConfigLoader("nbgrader_config.py", path=str(COURSE)).load_config())
+
+
+def said(result: dict[str, object]) -> str:
+    """What a command of nbgrader said, and how it failed."""
+    return f"{result.get('log', '')}{result.get('error', '')}"
 
 
 def row(student: str, troubles: list[str]) -> dict[str, object]:

@@ -2,42 +2,88 @@
 
 A cell that computes too long, or needs too much memory, ends with an error that says so, and the cells after it are
 still graded. A kernel that cannot be stopped that way ends as a whole: that submission gets no grade, the others do.
+
+Time is time of computing (CPU seconds), so that a busy machine takes no points from anybody. Seconds on the clock count
+only for programs that wait instead of computing: see Execute.timeout in nbgrader_config.py.
 """
 
 
-def limit(shell, cell_seconds, notebook_seconds, gigabytes):
+def limit(shell, cell_seconds, again_seconds, notebook_seconds, clock_seconds, gigabytes):
     import gc
     import signal
     import sys
+    import time
     import traceback
     import warnings
+    from contextlib import suppress
 
     warnings.simplefilter("ignore")  # nbgrader takes all points from a check that writes to stderr
+    with suppress(ImportError):  # loaded here, so that it costs no cell any time
+        import matplotlib.font_manager  # noqa: F401
+        import torch
+
+        torch.set_num_threads(1)  # several threads on a busy machine compute mostly in order to wait for each other
     try:
         import resource
-    except ImportError:  # Windows, where nbgrader's own time limit is all there is
+    except ImportError:  # Windows has none of these limits, only Execute.timeout
         return
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (gigabytes * 2**30, hard))
-    signal.alarm(notebook_seconds)  # nobody handles this signal, so it ends the kernel
 
-    def too_long(signum, frame):
-        nonlocal cell_seconds, calls
-        calls += 1
-        if calls == 3:  # the cell goes on, as with "except: pass" in the loop; at the next signal the kernel ends
-            signal.signal(signal.SIGPROF, signal.SIG_DFL)
-        used, cell_seconds = cell_seconds, min(cell_seconds, 3)  # the next check of the same endless loop costs less
-        raise TimeoutError(f"This cell was stopped after {used} s of computing. Is there a loop that never ends?")
+    def at_most(kind, amount):
+        _, highest = resource.getrlimit(kind)
+        amount = amount if highest == resource.RLIM_INFINITY else min(amount, highest)
+        resource.setrlimit(kind, (amount, highest))
+
+    def filled():
+        """Bytes that the kernel's variables fill; 0 on a system that does not say."""
+        try:
+            with open("/proc/self/statm") as file:
+                return int(file.read().split()[5]) * resource.getpagesize()
+        except OSError:
+            return 0
+
+    def allow(amount):
+        """Sets the limit of memory. Where the system refuses more is above it: a message needs room, too."""
+        nonlocal memory
+        memory = amount
+        at_most(resource.RLIMIT_DATA, memory + room)
+
+    memory, room = 0, 2**29
+    allow(gigabytes * 2**30)
+    at_most(resource.RLIMIT_CPU, notebook_seconds)  # nothing handles the signals of these two, so they end the kernel
+    signal.alarm(clock_seconds)
+    started, times_stopped, stopped = 0.0, 0, set()
 
     def before_cell(info):
-        nonlocal calls
-        calls = 0
-        signal.signal(signal.SIGPROF, too_long)
-        signal.setitimer(signal.ITIMER_PROF, cell_seconds, 1)
+        nonlocal started, times_stopped
+        started, times_stopped = time.process_time(), 0
+        signal.signal(signal.SIGPROF, tick)
+        signal.setitimer(signal.ITIMER_PROF, 0.1, 0.1)  # after every tenth of a second of computing
+
+    def tick(signum, frame):
+        """Ends a cell at its limit; a function that was stopped before ends sooner when another check calls it."""
+        nonlocal times_stopped
+        running = set()  # the code of the notebook's own functions; none is running while IPython shows a result
+        while frame:
+            if frame.f_globals is shell.user_ns and frame.f_code.co_filename != tick.__code__.co_filename:
+                running.add(frame.f_code)
+            frame = frame.f_back
+        if running and filled() > memory:
+            raise MemoryError
+        used = time.process_time() - started
+        if not running or used < (cell_seconds if running.isdisjoint(stopped) else again_seconds):
+            return
+        stopped.update(running)
+        times_stopped += 1
+        signal.setitimer(signal.ITIMER_PROF, 1, 1)
+        if times_stopped == 3:  # it caught the error, and goes on: at the next signal the kernel ends
+            signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        raise TimeoutError(f"This cell was stopped after {used:.0f} s of computing. Is there a loop that never ends?")
 
     def out_of_memory(shell, kind, error, trace, tb_offset=None):
-        traceback.clear_frames(trace)  # they hold what filled the memory
+        at_most(resource.RLIMIT_DATA, memory + 2 * room)
+        traceback.clear_frames(trace)  # their variables hold what filled the memory
         gc.collect()
+        allow(max(memory, filled() + room))  # if a global variable still holds it, the next cells need room as well
         error = MemoryError(f"This cell needed more than the {gigabytes} GB of memory that there are for a submission.")
         shell.showtraceback((MemoryError, error, None), exception_only=True)
 
@@ -45,11 +91,17 @@ def limit(shell, cell_seconds, notebook_seconds, gigabytes):
         signal.setitimer(signal.ITIMER_PROF, 0)
         sys.last_traceback = sys.last_value = sys.last_exc = None
 
-    calls = 0
     shell.set_custom_exc((MemoryError,), out_of_memory)
     shell.events.register("pre_run_cell", before_cell)
     shell.events.register("post_run_cell", after_cell)
 
 
-limit(get_ipython(), cell_seconds=10, notebook_seconds=300, gigabytes=4)  # noqa: F821  (IPython defines it)
+limit(
+    get_ipython(),  # noqa: F821  (IPython defines it)
+    cell_seconds=10,
+    again_seconds=3,
+    notebook_seconds=300,
+    clock_seconds=3600,
+    gigabytes=4,
+)
 del limit

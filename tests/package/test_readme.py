@@ -1,4 +1,4 @@
-"""Every command in README's `sh` blocks, run as it stands there, in a copy of the repository.
+"""Every command in the `sh` blocks of both README pages, run as it stands, in a copy of the repository.
 
 What trains for an hour is begun, and interrupted once it has saved something; a server is asked for its pages.
 """
@@ -19,15 +19,17 @@ from pathlib import Path
 import pytest
 import torch
 from elsewhere import ROOT, copy_of_the_repository, environment, environment_on_top
-from test_coursework import STUCK, WRONG, submission
+from submissions import STUCK, WRONG, submission
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="make, and the signals of POSIX")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, COURSEWORK = (
+    (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "notebooks/coursework/README.md")
+)
 
 
-def blocks(language):
-    """The commands of each code block, without comments; or, of text, its lines."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", README, re.DOTALL | re.MULTILINE)
+def blocks(language, page):
+    """The commands of each code block of a page, without comments; or, of text, its lines."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", page, re.DOTALL | re.MULTILINE)
     lines = [[re.sub(r"\s+# .*", "", line).strip() for line in block.splitlines()] for _, block in found]
     return [[line for line in block if line] for block in lines]
 
@@ -170,14 +172,14 @@ def plot(shell, command):
 
 
 def grade(shell, command):
-    """Three submissions as in README's table, which is then what is printed."""
-    inbox = shell.folder / re.search(r"SUBMISSIONS=(\S+)", command)[1]
-    inbox.mkdir(parents=True)
+    """Three submissions as in the table of the coursework's page, which is then what is printed."""
+    inbox = shell.folder / re.search(r"(?:SUBMISSIONS=|grade\.py )(\S+)", command)[1]
+    inbox.mkdir(parents=True, exist_ok=True)
     handed_in = {"right": {}, "wrong": WRONG["kl-sign"][0], "hanging": STUCK["endless-loop"][0]}
     for student, answers in handed_in.items():
         (inbox / f"{student}.ipynb").write_text(json.dumps(submission(answers)), encoding="utf-8")
     said = to_its_end(shell, command)
-    (table,) = blocks("text")
+    (table,) = blocks("text", COURSEWORK)
     assert re.search(r"^student  .*?(?=\n\n)", said, re.DOTALL | re.MULTILINE)[0].splitlines() == table
     for student in handed_in:
         assert (shell.folder / f"notebooks/coursework/feedback/{student}/annealing/annealing.html").is_file()
@@ -197,7 +199,7 @@ HOW = {
     r"make test": as_ci_does(one_test_file("ARGS={}")),
     # what these two install is there already: that it can be had is seen where .venv is made
     r"python -m pip install torch": to_its_end,
-    r'python -m pip install -e "\.\[test\]"': to_its_end,
+    r'python -m pip install -e "\.\[(test|coursework)\]"': to_its_end,
     r"python -m pytest": one_test_file("{}"),
     r"jupyter lab notebooks": serves("/api/contents", "01_kl_vanishing.ipynb"),
     r"kldanneal compare (?!--resume).+": compare,
@@ -208,6 +210,7 @@ HOW = {
     r"make soak": lambda shell, command: to_its_end(shell, f'{command} ARGS="--kills 1 --examples 20"'),
     r"make assignment": assignment,
     r"make grade SUBMISSIONS=\S+": grade,
+    r"python notebooks/coursework/grade\.py \S+": grade,
     r"\. \.venv/bin/activate": remembered,
     r"cd notebooks/coursework": remembered,
     r"jupyter lab": serves("/lab", "@jupyter/nbgrader"),
@@ -246,14 +249,15 @@ def shell(clone, tmp_path, commands, request):
     return Shell(clone, environment(PYTHONPATH=str(clone), BROWSER="true", **own))
 
 
-@pytest.mark.parametrize("commands", blocks("sh"), ids=lambda commands: commands[0])
+@pytest.mark.parametrize("commands", blocks("sh", README) + blocks("sh", COURSEWORK), ids=lambda commands: commands[0])
 def test_the_commands_of_a_block(shell, commands):
     for command in commands:
         fitting = [how for pattern, how in HOW.items() if re.fullmatch(pattern, command)]
-        assert len(fitting) == 1, f"README says {command}: add to HOW how that is run"
+        assert len(fitting) == 1, f"a page says {command}: add to HOW how that is run"
         fitting[0](shell, command)
 
 
-def test_there_is_no_other_kind_of_code_block():
-    fences = re.findall(r"^ *```(.*)$", README, re.MULTILINE)
-    assert set(fences[::2]) == {"python", "sh", "text"} and set(fences[1::2]) == {""}  # python: doctests of README.md
+@pytest.mark.parametrize(("page", "kinds"), [(README, {"python", "sh"}), (COURSEWORK, {"sh", "text"})])
+def test_there_is_no_other_kind_of_code_block(page, kinds):
+    fences = re.findall(r"^ *```(.*)$", page, re.MULTILINE)
+    assert set(fences[::2]) == kinds and set(fences[1::2]) == {""}  # python: doctests of README.md

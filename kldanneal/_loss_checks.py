@@ -10,10 +10,8 @@ from kldanneal import _checks
 
 ROUNDING = 1e-3  # a probability that leaves [0, 1] by less than this is no logit
 
-
-def is_compiling() -> bool:
-    """Whether torch.compile or torch.export is tracing this code."""
-    return torch.compiler.is_compiling() if hasattr(torch.compiler, "is_compiling") else False  # new in torch 2.3
+# Before torch 2.3 nothing public says whether torch.compile is at work: there, pass validate=False to compile the loss.
+is_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", lambda: False)
 
 
 def values_can_be_read(*tensors: Tensor) -> bool:

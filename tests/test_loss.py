@@ -179,6 +179,13 @@ def test_free_bits_are_a_floor_under_the_batch_mean_of_each_dimension(free_bits,
     torch.testing.assert_close(logvar.grad, gradient_flows * logvar.detach().expm1() / 2 / BATCH)
 
 
+def test_free_bits_look_at_the_batch_and_not_at_each_example():
+    mu = torch.tensor([[0.0], [2.0]])  # a KL of 0 and of 2 nats, 1 on average
+    x = x0 = torch.zeros(2, 1)
+    kl = {floor: VAELoss("mse", free_bits=floor)(x, x0, mu, torch.zeros(2, 1))[1].item() for floor in (0.5, 1.5)}
+    assert kl == {0.5: 1.0, 1.5: 1.5}
+
+
 def test_defaults_are_binary_cross_entropy_and_the_elbo():
     batch = example("bce")
     torch.testing.assert_close(VAELoss()(*batch), VAELoss("bce", "elbo")(*batch), rtol=0, atol=0)

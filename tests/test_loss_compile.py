@@ -158,7 +158,7 @@ def test_cuda_autocast_by_tensors_without_data(reconstruction, dtype, cuda_autoc
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("reconstruction", RECONSTRUCTIONS)
-def test_autocast_is_off_inside_the_loss(reconstruction, device, compiled):
+def test_under_autocast_the_loss_has_the_digits_of_float32(reconstruction, device, compiled):
     batch = [tensor.to(device) for tensor in example(reconstruction, torch.bfloat16)]
     x, x0, mu, logvar = batch
     x, mu, logvar = with_gradients(x, mu, logvar)

@@ -1,13 +1,14 @@
-"""The Annealer against independent formulas and a short reference model. Its state: test_annealing_state.py."""
+"""The Annealer against independent formulas and a short reference model.
+
+Its state is tested in test_annealing_state.py, shapes with parameters and functions as shape in test_shapes.py.
+"""
 
 import copy
-import functools
 import itertools
 import json
 import math
 import os
 import pickle
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -44,18 +45,6 @@ def reference_weight(step, total_steps, shape="linear", baseline=0.0, ratio=1.0,
 
 def square(p):
     return p * p
-
-
-def power(p, exponent):
-    return p**exponent
-
-
-@dataclass
-class Power:
-    exponent: float
-
-    def __call__(self, p):
-        return p**self.exponent
 
 
 # ------------------------------------------------------------------------------------------------ the weight's curve
@@ -375,45 +364,6 @@ def test_disabled_returns_the_very_same_object(kld):
     assert Annealer(4, cyclical=True, disable=True).schedule(6) == [1.0] * 6
 
 
-# ------------------------------------------------------------------------------------------------ callables as shape
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [square, lambda p: p**2, np.square, functools.partial(power, exponent=2), Power(2)],
-    ids=["function", "lambda", "ufunc", "partial", "dataclass"],
-)
-def test_any_function_with_the_right_ends_is_a_shape(shape):
-    weights = Annealer(4, shape, baseline=0.5).schedule(6)
-    assert weights == pytest.approx([0.5, 0.5 + 1 / 32, 0.625, 0.5 + 9 / 32, 1.0, 1.0], abs=1e-12)
-    assert all(type(weight) is float for weight in weights)
-
-
-@pytest.mark.parametrize(
-    ("shape", "words"),
-    [
-        (lambda p: p / 2, ["shape(0) = 0", "shape(1) = 1", "0.5"]),
-        (lambda p: 1 - p, ["shape(0) = 0", "shape(1) = 1", "1.0 and 0.0"]),
-        (lambda p: p + 0.125, ["shape(0) = 0", "0.125 and 1.125"]),
-        (lambda p: math.nan, ["shape(0) = 0", "nan"]),
-        (lambda p: None, ["shape(0) = 0", "None"]),
-    ],
-)
-def test_a_function_with_other_ends_is_refused_at_construction(shape, words):
-    with pytest.raises(ValueError) as caught:
-        Annealer(4, shape)
-    assert [word for word in words if word not in str(caught.value)] == []
-
-
-@pytest.mark.parametrize(("middle", "shown"), [(1.5, "1.5"), (-0.25, "-0.25"), (math.nan, "nan")])
-def test_a_function_that_leaves_the_interval_in_between_is_refused_there(middle, shown):
-    annealer = Annealer(4, lambda p: middle if p == 0.5 else p)
-    assert annealer.weight_at(1) == 0.25
-    with pytest.raises(ValueError) as caught:
-        annealer.weight_at(2)
-    assert [word for word in ["[0, 1]", "shape(0.5)", shown] if word not in str(caught.value)] == []
-
-
 # ---------------------------------------------------------------------------------------------------------- arguments
 
 
@@ -479,7 +429,7 @@ CHOICES = ["shape", "'linear'", "'cosine'", "'logistic'", "function"]
         ({"cycles": 0, "cyclical": True}, ValueError, ["cycles", "at least 1", "0"]),
         ({"cycles": 2.0, "cyclical": True}, TypeError, ["cycles", "integer", "2.0"]),
         ({"cycles": 3}, ValueError, ["cyclical=True", "cycles", "cycles=3"]),
-        ({"shape": Power}, TypeError, [*CHOICES, "a class"]),
+        ({"shape": Fraction}, TypeError, [*CHOICES, "a class"]),
     ],
     ids=repr,
 )

@@ -6,7 +6,6 @@ import json
 import math
 import pickle
 
-import numpy as np
 import pytest
 import torch
 
@@ -152,19 +151,177 @@ def test_annealers_are_unhashable():
         hash(Annealer(4))
 
 
-def test_repr_shows_every_setting_and_the_step():
-    annealer = Annealer(9, "cosine", 0.25, True, True, ratio=0.75)
-    annealer.step()
-    shown = repr(annealer)
-    assert shown.startswith("Annealer(")
-    for part in (
-        "total_steps=9",
-        "'cosine'",
-        "baseline=0.25",
-        "cyclical=True",
-        "disable=True",
-        "ratio=0.75",
-        "current_step=1",
-    ):
-        assert part in shown
-    assert "square" in repr(Annealer(4, square))
+@pytest.mark.parametrize(
+    "annealer",
+    [
+        Annealer(9, "cosine", 0.25, True, True, ratio=0.75),
+        Annealer(9, baseline=0.1, max_weight=0.3, delay=5),
+        Annealer(9, Logistic(20, 0.1), cyclical=True, cycles=2),
+        Annealer(9, ZeroThenRamp(0.5, ZeroThenRamp(0.5, "cosine"))),
+        Annealer.constant(0.7),
+    ],
+    ids=repr,
+)
+def test_repr_gives_the_settings_back(annealer):
+    assert eval(repr(annealer)) == annealer
+    moved = copy.copy(annealer)
+    for _ in range(3):
+        moved.step()
+    again = eval(repr(moved))
+    assert again == annealer  # the position is behind a #
+    assert f"# current_step={moved.current_step}" in repr(moved) or moved.current_step == annealer.current_step
+    if moved.cycles:
+        moved.cyclical = False
+        assert eval(repr(moved)) == annealer
+
+
+def test_repr_names_a_function_and_asks_it_nothing():
+    def odd(p):
+        return p if p in (0, 1) else None
+
+    assert "odd" in repr(Annealer(4, odd)) and " at 0x" not in repr(Annealer(4, odd))
+    assert " at 0x" not in repr(Annealer(4, ZeroThenRamp(0.5, odd)))
+
+
+# ------------------------------------------------------------------------------- states of other settings and versions
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (functools.partial(power, exponent=2), functools.partial(power, exponent=5)),
+        (lambda p: p**2, lambda p: p**3),
+        (
+            ZeroThenRamp(0.5, functools.partial(power, exponent=2)),
+            ZeroThenRamp(0.5, functools.partial(power, exponent=5)),
+        ),
+    ],
+    ids=["partial", "lambda", "inside"],
+)
+def test_functions_of_one_name_are_told_apart_by_their_values(one, other):
+    annealer, state = Annealer(10, one), json.loads(json.dumps(Annealer(10, other).state_dict()))
+    with pytest.raises(ValueError) as caught:
+        annealer.load_state_dict(state)
+    assert f"{one(0.5)}" in str(caught.value) and f"{other(0.5)}" in str(caught.value)
+    assert annealer != Annealer(10, other) and annealer == Annealer(10, one)
+
+
+def test_functions_of_the_same_values_are_the_same_shape():
+    annealer = Annealer(10, lambda p: p * p)
+    saved = Annealer(10, square)
+    saved.step()
+    assert annealer.load_state_dict(saved.state_dict()) == []
+    assert annealer.weight == 0.1**2
+
+
+#: As version 0.1 wrote them.
+OLD = {"total_steps": 4, "shape": "cosine", "baseline": 0.1, "cyclical": True, "disable": False, "ratio": 0.5,
+       "current_step": 1}  # fmt: skip
+
+
+def test_a_state_of_version_0_1_loads():
+    annealer = Annealer(4, "cosine", 0.1, ratio=0.5)
+    assert annealer.load_state_dict(OLD) == []
+    assert annealer.schedule(4) == [0.55, 1.0, 1.0, 0.1] and annealer.cyclical
+    own = Annealer(4, square)
+    own.load_state_dict({**OLD, "shape": f"{__name__}.square", "baseline": 0.0, "ratio": 1.0})
+    assert own.weight == 1 / 16
+    for changed in ({"max_weight": 2}, {"delay": 3}, {"cyclical": True, "cycles": 2}):
+        with pytest.raises(ValueError, match=f"{list(changed)[-1]} is"):
+            Annealer(**{"total_steps": 4, "shape": "cosine", "baseline": 0.1, "ratio": 0.5, **changed}).load_state_dict(
+                OLD
+            )
+
+
+def test_cycles_done_are_part_of_the_state():
+    arguments = {"total_steps": 3, "cyclical": True, "cycles": 3, "delay": 2}
+    saved, whole = Annealer(**arguments), Annealer(**arguments).schedule(30)
+    for step in range(20):
+        loaded = Annealer(**arguments)
+        loaded.load_state_dict(json.loads(json.dumps(saved.state_dict())))
+        assert loaded == saved and loaded.schedule(9) == whole[step : step + 9]
+        saved.step()
+
+
+@pytest.mark.parametrize(
+    ("settings", "position", "names"),
+    [
+        ({"total_steps": 20}, 7, ["total_steps"]),
+        ({"total_steps": 5}, 5, ["total_steps"]),
+        ({"max_weight": 3, "shape": "cosine"}, 7, ["shape", "max_weight"]),
+        ({"delay": 4}, 3, ["delay"]),
+        ({"delay": 9}, -2, ["delay"]),
+        ({"total_steps": 3, "cyclical": True}, 1, ["total_steps", "cyclical"]),
+        ({"total_steps": 3, "cyclical": True, "cycles": 2}, 3, ["total_steps", "cyclical", "cycles"]),
+        ({}, 7, []),
+    ],
+    ids=repr,
+)
+def test_not_strict_takes_over_the_position_and_returns_what_differs(settings, position, names):
+    saved = Annealer(10)
+    for _ in range(7):
+        saved.step()
+    annealer = Annealer(**{"total_steps": 10, **settings})
+    fresh = copy.copy(annealer)
+    differ = annealer.load_state_dict(saved.state_dict(), strict=False)
+    assert [sentence.partition(" is ")[0] for sentence in differ] == names
+    assert all(" here and " in sentence and "in the state" in sentence for sentence in differ)
+    assert annealer.current_step == position
+    assert annealer.schedule(30) == [fresh.weight_at(step) for step in range(7, 37)]
+    annealer.reset()
+    assert annealer == fresh  # its own settings are as they were
+
+
+def test_not_strict_from_cycles_counts_every_step():
+    saved, annealer = Annealer(5, cyclical=True, delay=1), Annealer(100, baseline=0.5)
+    for _ in range(38):
+        saved.step()
+    annealer.load_state_dict(saved.state_dict(), strict=False)
+    assert annealer.current_step == 38 and annealer.weight == 0.69
+    with pytest.raises(ValueError, match="current_step"):
+        annealer.load_state_dict({**saved.state_dict(), "current_step": 6}, strict=False)
+    assert annealer.current_step == 38
+
+
+# ------------------------------------------------------------------------------------------------------- checkpoints
+
+IN_CHECKPOINTS = ["logistic", Logistic(20, 0.25), Power(2), Exponential(3), ZeroThenRamp(0.5, Power(2))]
+
+
+@pytest.mark.parametrize("shape", IN_CHECKPOINTS, ids=repr)
+def test_a_checkpoint_of_weights_only_may_hold_an_annealer(shape, tmp_path):
+    annealer = Annealer(9, shape, 0.1, cyclical=True, cycles=3, delay=2, max_weight=0.5)
+    for _ in range(14):
+        annealer.step()
+    torch.save({"annealer": annealer, "state": annealer.state_dict()}, tmp_path / "checkpoint.pt")
+    loaded = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert loaded["annealer"] == annealer and loaded["annealer"].schedule(20) == annealer.schedule(20)
+    annealer.load_state_dict(loaded["state"])
+
+
+def test_lightning_saves_and_loads_it_as_a_hyperparameter(tmp_path):
+    pl = pytest.importorskip("pytorch_lightning")
+
+    class Model(pl.LightningModule):
+        def __init__(self, annealer, width=3):
+            super().__init__()
+            self.save_hyperparameters()
+            self.annealer, self.layer = annealer, torch.nn.Linear(width, 1)
+
+        def training_step(self, x):
+            loss = self.annealer(self.layer(x).square().mean())
+            self.annealer.step()
+            return loss
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    settings = {"total_steps": 8, "shape": Logistic(20, 0.25), "cyclical": True, "delay": 1}
+    trainer = pl.Trainer(max_steps=3, accelerator="cpu", logger=False, enable_checkpointing=False,
+                         enable_progress_bar=False, enable_model_summary=False)  # fmt: skip
+    trainer.fit(Model(Annealer(**settings)), torch.utils.data.DataLoader(torch.ones(6, 3)))
+    trainer.save_checkpoint(tmp_path / "model.ckpt")
+    model = Model.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
+    assert model.annealer.shape == Logistic(20, 0.25)
+    model.annealer.reset()
+    assert model.annealer == Annealer(**settings)

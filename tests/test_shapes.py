@@ -65,7 +65,7 @@ def test_shapes_give_themselves_back(shape):
     assert Annealer(7, shape, 0.1, cyclical=True, delay=2).load_state_dict(state) == []
 
 
-@pytest.mark.parametrize(("one", "other"), itertools.pairwise(REFERENCE), ids=repr)
+@pytest.mark.parametrize(("one", "other"), list(itertools.pairwise(REFERENCE)), ids=repr)
 def test_shapes_with_other_parameters_are_unequal_and_their_states_refused(one, other):
     assert one != other and Annealer(5, one) != Annealer(5, other)
     with pytest.raises(ValueError) as caught:

@@ -248,6 +248,7 @@ def test_cycles_done_are_part_of_the_state():
         ({"delay": 4}, 3, ["delay"]),
         ({"delay": 9}, -2, ["delay"]),
         ({"total_steps": 3, "cyclical": True}, 1, ["total_steps", "cyclical"]),
+        ({"total_steps": 3, "cyclical": True, "cycles": 4}, 1, ["total_steps", "cyclical", "cycles"]),
         ({"total_steps": 3, "cyclical": True, "cycles": 2}, 3, ["total_steps", "cyclical", "cycles"]),
         ({}, 7, []),
     ],

@@ -35,7 +35,8 @@ If you want their curve, up to its rescaled ends, it is ``Logistic(steepness=tot
    mean of \|x - x0\|. That is not a likelihood.
 
 One program that moved from there to here printed 51.3 before and 46.3 after, for the same call. The second number is in
-nats per example; the first has no unit. They are close by accident. You can see how: take 64 binary pixels, and a decoder that says 0.5 for each. Its cross-entropy is log 2 nats per pixel, which is 64 log 2 = 44.36 nats per example.
+nats per example; the first has no unit. They are close by accident. You can see how: take 64 binary pixels, and a
+decoder that says 0.5 for each. Its cross-entropy is log 2 nats per pixel, which is 64 log 2 = 44.36 nats per example.
 The two differences above turn it into 50, whatever the number of pixels.
 
     >>> import torch
@@ -56,8 +57,9 @@ Do not compare losses across the two scales. If a KL weight was tuned there with
 arguments in the right order), ``Annealer(total_steps, max_weight=D)`` with our sum has the same minimum: both terms are
 D times as large. A weight of D is far above 1, so such a model was not trained on the ELBO. Start again from weight 1.
 
-**What the README there says.** Its loop ends in ``(bcd + kld).backward`` without a call, so nothing is trained; call
-``(bce + kld).backward()``. Its loop steps once per epoch; ``total_steps`` counts whatever you step by.
+**What differs in the loop.** The loop in the README there ends in ``(bcd + kld).backward``, without a call, so nothing
+is trained. Write ``(bce + kld).backward()``. That loop steps once per epoch; you may step once per update instead, and
+``total_steps`` then counts updates.
 
 Reference:
     hubertrybka/vae-annealing, as of its last public commit: annealing.py, loss.py and README.md.

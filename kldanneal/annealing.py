@@ -241,8 +241,8 @@ class Annealer:
         """
         name, says_all = shapes.name(self.shape)
         state: dict[str, Any] = {setting: getattr(self, setting) for setting in SETTINGS}
-        state["shape"] = self.shape if isinstance(self.shape, str) else name
         state["shape_values"] = None if says_all else shapes.values(self.shape)
+        state["shape"] = self.shape if isinstance(self.shape, str) else name
         return {**state, "current_step": self._step, "cycles_done": self._cycles_done}
 
     def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> list[str]:

@@ -11,15 +11,22 @@ SUBMISSIONS ?= submissions
 ARGS ?=
 
 BIN := .venv/bin
+LAB := .venv/lab
 READY := .venv/ready
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+# pdoc leaves out the modules of a package that has __all__, so every public module is named. It warns of modules that it
+# finds twice then, and of names that kldanneal.lab imports when they are first used.
+MODULES = $(subst /,.,$(patsubst %/__init__,%,$(basename $(shell \
+  find kldanneal -name '*.py' ! -name '__main__.py' ! -name '_[a-z]*' | sort))))
 
-.PHONY: help lab test test-browser test-colab test-package docs compare bank evidence bench soak assignment grade address clean
+.PHONY: help lab test test-browser test-colab test-package docs compare sweep evidence results bench soak assignment \
+  grade address clean
 
 help:
 	@sed -n 's/^#: //p' Makefile
 
 #: make lab           open the notebooks in JupyterLab
-lab: $(READY)
+lab: $(LAB)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 #: make test          lint, and run every test
@@ -35,39 +42,42 @@ test-browser: $(READY)
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get -qq update && \
 	  apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; fi || true
-	@$(BIN)/python -c "import playwright" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[browser]" || true
+	@$(BIN)/python -c "import playwright" 2>/dev/null || $(PIP) --quiet --editable ".[browser]" || true
 	$(BIN)/python -m pytest -rs tests/browser
 
 #: make test-colab    the notebooks as in Colab: a google.colab that is imitated, and ipywidgets 7.7
 test-colab: export IPYWIDGETS7 = $(CURDIR)/.venv/ipywidgets7
 test-colab: $(READY)
-	test -d $$IPYWIDGETS7 || \
-	  $(BIN)/python -m pip install --quiet --no-deps --target $$IPYWIDGETS7 ipywidgets==7.7.1 ipython_genutils
-	PYTHONPATH=$$IPYWIDGETS7 $(BIN)/python -m pytest tests/test_widgets.py tests/test_side_by_side.py tests/test_driver.py
+	test -d $$IPYWIDGETS7 || $(PIP) --quiet --no-deps --target $$IPYWIDGETS7 ipywidgets==7.7.1 ipython_genutils
+	PYTHONPATH=$$IPYWIDGETS7 $(BIN)/python -m pytest tests/lab/widgets
 	$(BIN)/python -m pytest tests/colab
 
 #: make test-package  build the sdist and the wheel, and use them elsewhere; ask repo2docker what Binder would do
 test-package: $(READY)
 	@$(BIN)/python -c "import build.env, pdoc, repo2docker, twine" 2>/dev/null || \
-	  $(BIN)/python -m pip install --quiet --editable ".[package]"
+	  $(PIP) --quiet --editable ".[package]"
 	$(BIN)/python -m pytest tests/package
 
 #: make docs          the documentation of every module, as pages in build/docs
 docs: $(READY)
-	@$(BIN)/python -c "import pdoc" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[docs]"
-	$(BIN)/python -m pdoc --docformat google --math -o build/docs kldanneal kldanneal.annealing kldanneal.loss kldanneal.lab
+	@$(BIN)/python -c "import pdoc" 2>/dev/null || $(PIP) --quiet --editable ".[docs]"
+	$(BIN)/python -W "ignore:The module specification" -W ignore:Found -m pdoc --docformat google --math -o build/docs $(MODULES)
 
 #: make compare       train four schedules side by side on real text; writes OUT (default: comparison), or goes on with it
 compare: $(READY)
 	$(BIN)/kldanneal compare --out $(OUT) $(if $(wildcard $(OUT)/config.json),--resume) $(ARGS)
 
-#: make bank          train the runs that the schedule explorer shows (20 minutes on two cores; goes on where it stopped)
-bank: $(READY)
-	$(BIN)/python -m kldanneal.lab.bank bank
+#: make sweep         train the runs that the schedule explorer shows; goes on where it stopped
+sweep: $(READY)
+	$(BIN)/python -m kldanneal.lab.results.make sweep sweep
 
-#: make evidence      train every run behind README's claims (an hour on two cores; goes on where it stopped)
+#: make evidence      train every run behind the results, then write them (PTB=folder: on Penn Treebank too); goes on
 evidence: $(READY)
-	$(BIN)/python tests/benchmarks/evidence.py evidence $(if $(PTB),--ptb "$(PTB)")
+	$(BIN)/python -m kldanneal.lab.results.make evidence evidence $(if $(PTB),--ptb "$(PTB)")
+
+#: make results       write notebooks/RESULTS.md, README's table and the figures from the stored runs
+results: $(READY)
+	$(BIN)/python -m kldanneal.lab.results.make write
 
 #: make bench         measure speed, memory and what a person waits for, as tables (on two cores that are quiet)
 bench: $(READY)
@@ -79,24 +89,34 @@ soak: $(READY)
 
 #: make assignment    write the coursework that is handed out, notebooks/coursework/release, from its source
 assignment: $(READY)
-	@$(BIN)/python -c "import nbgrader" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[coursework]"
+	@$(BIN)/python -c "import nbgrader" 2>/dev/null || $(PIP) --quiet --editable ".[coursework]"
 	cd notebooks/coursework && PATH="$(CURDIR)/$(BIN):$$PATH" python -m nbgrader generate_assignment annealing --force
 
 #: make grade         grade a folder of submissions, SUBMISSIONS=folder: a notebook, or a folder with one, for each student
 grade: $(READY)
-	@$(BIN)/python -c "import nbgrader" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[coursework]"
+	@$(BIN)/python -c "import nbgrader" 2>/dev/null || $(PIP) --quiet --editable ".[coursework]"
 	$(BIN)/python notebooks/coursework/grade.py "$(SUBMISSIONS)"
 
-#: make address       carry the repository's address from pyproject.toml to badges and links; REPOSITORY=https://... sets it
+#: make address       for a fork: change the repository's address everywhere, REPOSITORY=https://github.com/you/kldanneal
 address:
-	$(PYTHON) .ci/address.py $(REPOSITORY)
+	@echo "$(REPOSITORY)" | grep -Eqx 'https://github\.com/[A-Za-z0-9-]+/[A-Za-z0-9._-]+' || \
+	  { echo "expected REPOSITORY=https://github.com/OWNER/NAME" >&2; exit 2; }
+	@old=$$(sed -n 's#^Repository = "https://github\.com/\([^"]*\)".*#\1#p' pyproject.toml); \
+	grep -rlI "/$$old" pyproject.toml README.md CITATION.cff notebooks | while read -r file; do \
+	  sed -i.old "s#/$$old#/$(REPOSITORY:https://github.com/%=%)#g" "$$file" && rm "$$file.old" && echo "$$file"; done
 
 #: make clean         remove the virtual environment
 clean:
 	rm -rf .venv
 
-$(READY): pyproject.toml
+$(LAB): pyproject.toml
+	@echo "Setting up .venv for the notebooks: one to two minutes of computing, and the time that the downloads take."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	$(PIP) "$(TORCH)" --editable ".[notebooks]"
 	touch $@
+
+$(READY): pyproject.toml
+	@echo "Setting up .venv for the tests: more than for the notebooks, so it takes a little longer."
+	$(PYTHON) -m venv .venv
+	$(PIP) "$(TORCH)" --editable ".[test]"
+	touch $(LAB) $@

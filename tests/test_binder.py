@@ -75,7 +75,7 @@ def test_the_badge_opens_the_first_notebook():
 
 
 def test_the_citation_agrees_with_the_package():
-    citation = yaml.safe_load((ROOT / ".github" / "CITATION.cff").read_text(encoding="utf-8"))
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()  # what version 1.2.0 asks for
     assert citation["cff-version"] == "1.2.0"
     assert citation["version"] == kldanneal.__version__

@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -51,7 +52,7 @@ def repository_files():
 
 def test_the_top_level_is_exactly_this():
     expected = """notebooks kldanneal environment.yml tests README.md binder
-        pyproject.toml LICENSE CHANGELOG.md Makefile .gitignore .github .ci"""
+        pyproject.toml LICENSE CHANGELOG.md CITATION.cff Makefile .gitignore .github .ci"""
     assert sorted({path.relative_to(ROOT).parts[0] for path in repository_files()}) == sorted(expected.split())
 
 
@@ -68,6 +69,65 @@ def test_no_file_names_a_registry_or_a_machine():
         found += [f"{path.relative_to(ROOT)}: {address}" for address in addresses if address in text]
     assert found == []
     assert read > len(SOURCES)
+
+
+def test_readme_is_short_and_its_links_lead_somewhere():
+    for name in ("README.md", ".github/CONTRIBUTING.md", "tests/benchmarks/README.md", "notebooks/RESULTS.md"):
+        page = (ROOT / name).read_text(encoding="utf-8")
+        links = [link for link in re.findall(r"\]\(([^)\s]+)\)", page) if not link.startswith("http")]
+        assert [link for link in links if not ((ROOT / name).parent / link).exists()] == []
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
+
+
+def test_contributing_says_of_every_target_what_it_does():
+    targets = re.findall(r"^#: make ([\w-]+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    page = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `make ([\w-]+)", page, re.MULTILINE) == targets
+
+
+# ----------------------------------------------------------------------------------------- the repository's address
+
+ADDRESS = PROJECT["project"]["urls"]["Repository"]
+
+
+def named_repositories(folder):
+    """The repository that each badge, citation and set-up cell names, by file."""
+    files = [
+        "README.md",
+        "CITATION.cff",
+        *(path.relative_to(folder) for path in (folder / "notebooks").glob("*.ipynb")),
+    ]
+    files += [f"notebooks/coursework/{step}/annealing/annealing.ipynb" for step in ("source", "release")]
+    before = r"(?:colab\.research\.google\.com/github/|mybinder\.org/v2/gh/|git\+https://github\.com/|code: \S+\.com/)"
+    name = re.compile(rf"{before}([\w-]+/(?:[\w-]|\.(?!git\b)(?=\w))+)")
+    return {str(file): set(name.findall((folder / file).read_text(encoding="utf-8"))) for file in files}
+
+
+def test_every_file_names_the_repository_of_pyproject():
+    named = named_repositories(ROOT)
+    assert len(named) >= 9 and all(found == {ADDRESS.removeprefix("https://github.com/")} for found in named.values())
+
+
+@pytest.mark.skipif(not shutil.which("make") or os.name == "nt", reason="there is no make")
+def test_make_address(tmp_path):
+    for name in ("Makefile", "pyproject.toml", "README.md", "CITATION.cff"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(
+        ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns("submitted", "autograded")
+    )
+
+    def address(new):
+        return subprocess.run(["make", "address", f"REPOSITORY={new}"], cwd=tmp_path, capture_output=True, text=True)
+
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for wrong in ("", "me/kldanneal", "https://gitlab.com/me/kldanneal", "https://github.com/me/kldanneal/tree/main"):
+        assert address(wrong).returncode == 2
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert address("https://github.com/some-fork/kld.anneal").returncode == 0
+    assert all(found == {"some-fork/kld.anneal"} for found in named_repositories(tmp_path).values())
+    assert 'Repository = "https://github.com/some-fork/kld.anneal" #' in (tmp_path / "pyproject.toml").read_text()
+    assert address(ADDRESS).returncode == 0
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 # --------------------------------------------------------------------------------------------------------- metadata
@@ -98,17 +158,26 @@ def test_extras_hold_what_they_are_for_and_none_of_them_pins_torch():
     assert "torch" not in extra("test")
 
 
+def test_students_get_no_tools_of_teachers_and_tests():
+    more = {"nbgrader", "pytest", "nbval", "hypothesis", "ruff", "lightning", "pytorch-lightning", "transformers"}
+    assert not more & extra("notebooks").keys()
+    assert "nbgrader" in extra("coursework") and more <= extra("test").keys()  # or tests of the coursework would skip
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^lab: \$\(LAB\)$", makefile, re.MULTILINE)
+    assert re.search(r'^\$\(LAB\): .*\n(?:\t.*\n)*\t\$\(PIP\) .*"\.\[notebooks\]"$', makefile, re.MULTILINE)
+
+
 def test_python_from_3_10_on_and_the_licence():
     assert PROJECT["project"]["requires-python"] == ">=3.10"
     assert PROJECT["project"]["license"] == "MIT"
     assert "MIT License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
-def test_every_folder_of_modules_and_py_typed_are_packaged():
-    tables = PROJECT["tool"]["setuptools"]
-    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in SOURCES}
-    assert set(tables["packages"]) == folders
-    assert "py.typed" in tables["package-data"]["kldanneal"]
+def test_every_module_and_py_typed_are_packaged():
+    build = PROJECT["tool"]["hatch"]["build"]
+    assert build["targets"]["wheel"]["packages"] == ["kldanneal"]  # with every file in it that git does not ignore
+    assert build["dev-mode-dirs"] == ["."]
+    assert {path.parent / "__init__.py" for path in SOURCES} <= set(SOURCES)
     assert (ROOT / "kldanneal" / "py.typed").is_file()
 
 
@@ -144,6 +213,8 @@ def module_name(path):
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
 def test_modules_import_only_what_is_declared(path):
     allowed = {"torch"}
+    if {"integrations", "guides"} & set(path.parts):
+        allowed |= extra("lightning").keys() | extra("transformers").keys() | {"pytorch_lightning"}
     if "lab" in path.parts:
         allowed |= extra("notebooks").keys() | {name for name, by in COMES_WITH.items() if by in extra("notebooks")}
     assert imported_packages(path, everywhere=True) <= allowed

@@ -30,10 +30,10 @@ from measuring import QUICK, fresh, in_turn, memory, ratios, spread, table
 from torchtext.vocab import Vocab
 
 from kldanneal import Annealer
-from kldanneal.lab import settings
 from kldanneal.lab.corpora.corpus import BOS, EOS, SPECIALS, Corpus, Sentences
 from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.threads import cores, one_thread
+from kldanneal.lab.training import settings
 from kldanneal.lab.training.comparison import Comparison
 from kldanneal.lab.training.run import Run
 from kldanneal.lab.training.settings import Settings

@@ -4,7 +4,7 @@
 
 - Annealer: annealer(kl) and annealer.step(), against weight * kl with a number; and as a share of forward and backward
   of the smallest update there is here (toy, QUICK). Thousands of calls at a time, in turn, round by round.
-- Import: processes of their own import torch, then kldanneal, then kldanneal.lab.training and what notebooks need.
+- Import: processes of their own import torch, then kldanneal, then kldanneal.lab.training.run and what notebooks need.
 - Set-up cell: a process of its own runs the first code cell of notebook 01 in IPython, torch's import included.
 - Slider to picture: see widgets.py.
 
@@ -21,9 +21,9 @@ import widgets
 from measuring import QUICK, fresh, in_turn, ratios, spread, table
 
 from kldanneal import Annealer
-from kldanneal.lab import settings
 from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.threads import one_thread
+from kldanneal.lab.training import settings
 from kldanneal.lab.training.run import Run
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_kl_vanishing.ipynb"
@@ -116,7 +116,7 @@ def starting() -> None:
 IMPORTS = """
 import json, time
 seconds = {}
-for name in ("torch", "kldanneal", "kldanneal.lab.training", "kldanneal.lab.notebook"):
+for name in ("torch", "kldanneal", "kldanneal.lab.training.run", "kldanneal.lab.notebook"):
     started = time.perf_counter()
     __import__(name)
     seconds[name] = time.perf_counter() - started

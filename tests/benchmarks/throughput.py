@@ -32,10 +32,10 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 
 from kldanneal import Annealer
-from kldanneal.lab import settings
 from kldanneal.lab.corpora.corpus import PAD, Corpus, Sentences
 from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.threads import one_thread
+from kldanneal.lab.training import settings
 from kldanneal.lab.training.run import Run
 from kldanneal.lab.training.settings import Settings
 

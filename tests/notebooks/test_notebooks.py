@@ -1,13 +1,10 @@
-"""What every notebook looks like as it is stored, and the repository's address, which pyproject.toml alone decides."""
+"""What every notebook looks like as it is stored."""
 
 import base64
 import importlib
 import json
-import os
 import re
-import shutil
 import struct
-import subprocess
 import sys
 import warnings
 from collections import Counter
@@ -23,7 +20,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # pytest brings it there
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 COURSEWORK = sorted((ROOT / "notebooks" / "coursework" / "source").glob("*/*.ipynb"))
 ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
@@ -408,122 +405,3 @@ def test_the_minutes_are_said_for_both(line, said):
 
 def test_no_check_goes_unproved():
     assert {mutation[0] for mutation in MUTATIONS} == set(FOR_ALL + FOR_LESSONS)
-
-
-# ---------------------------------------------------------------------------------------------------- `make address`
-
-OTHER = "https://github.com/some-fork/kld.anneal"
-COPIED = ["pyproject.toml", "README.md", ".gitignore", ".ci", "binder", "notebooks"]
-
-
-@pytest.fixture
-def copy(tmp_path):
-    """A function that runs address.py in a copy of the repository: its status, and what it says."""
-    graded = ("submitted", "autograded", "feedback", "gradebook.db*", "grades.csv", "grade.log")  # by `make grade`
-    hidden = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", ".ruff_cache", *graded)
-    for name in COPIED:
-        source, target = ROOT / name, tmp_path / name
-        shutil.copytree(source, target, ignore=hidden) if source.is_dir() else shutil.copy(source, target)
-    readme = tmp_path / "README.md"
-    more = f"{ADDRESS}/issues, [a]({ADDRESS}), git@github.com:{NAME}.git, {ADDRESS}. Others: {ADDRESS}-2, {ADDRESS}.js"
-    readme.write_bytes(readme.read_bytes() + more.encode() + b"\r\n")
-
-    def address(*arguments):
-        command = [sys.executable, ".ci/address.py", *arguments]
-        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-        return ran.returncode, ran.stdout + ran.stderr
-
-    address.folder = tmp_path
-    return address
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts}
-
-
-def test_no_file_differs_from_the_address_in_pyproject():
-    command = [sys.executable, ROOT / ".ci" / "address.py", "--check"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
-
-
-@pytest.mark.parametrize("with_git", [False, True])
-def test_another_address_and_back(copy, with_git):
-    if with_git:
-        if not shutil.which("git"):
-            pytest.skip("there is no git")
-        subprocess.run(["git", "init", "--quiet"], cwd=copy.folder, check=True)
-    ignored = copy.folder / "comparison" / "mine.md"
-    ignored.parent.mkdir()
-    ignored.write_text(ADDRESS, encoding="utf-8")
-    before = contents(copy.folder)
-
-    assert copy(OTHER)[0] == 0
-    after = contents(copy.folder)
-    assert ignored.read_text(encoding="utf-8") == ADDRESS  # it is no file of the repository
-    assert after.keys() == before.keys()
-    apart = {f"{NAME}-2".encode(): b"<1>", f"{NAME}.js".encode(): b"<2>"}  # other repositories, whose names begin so
-    other = OTHER.removeprefix("https://github.com/")
-    for path in before.keys() - {ignored}:
-        expected = before[path]
-        for name, mark in apart.items():
-            expected = expected.replace(name, mark)
-        expected = expected.replace(NAME.encode(), other.encode())
-        for name, mark in apart.items():
-            expected = expected.replace(mark, name)
-        assert after[path] == expected, path
-        assert os.access(path, os.X_OK) == os.access(ROOT / path.relative_to(copy.folder), os.X_OK)
-    assert sum(before[path] != after[path] for path in before) >= len(LESSONS) + 2
-
-    assert copy(OTHER) == (0, f"{OTHER}: 0 files rewritten\n")
-    assert copy() == (0, f"{OTHER}: 0 files rewritten\n")
-    assert copy(ADDRESS)[0] == 0
-    assert contents(copy.folder) == before
-
-
-def test_after_a_change_of_pyproject_check_names_what_differs(copy):
-    before = contents(copy.folder)
-    project = copy.folder / "pyproject.toml"
-    project.write_bytes(project.read_bytes().replace(ADDRESS.encode(), OTHER.encode()))
-    changed = contents(copy.folder)
-    status, said = copy("--check")
-    assert status == 1
-    assert {f"notebooks/{path.name}" for path in LESSONS} | {"README.md"} <= set(said.splitlines())
-    assert contents(copy.folder) == changed
-    assert copy()[0] == 0
-    assert copy("--check") == (0, f"{OTHER}: 0 files differ\n")
-    assert copy(ADDRESS)[0] == 0
-    assert contents(copy.folder) == before
-
-
-def test_badges_of_a_renamed_notebook(copy):
-    old = copy.folder / "notebooks" / LESSONS[0].name
-    new = old.rename(old.with_name("99_another.ipynb"))
-    assert copy("--check")[0] == 1
-    assert copy()[0] == 0
-    assert list(opens_well(load(new), new)) == list(opens_well(load(LESSONS[0]), LESSONS[0]))
-    assert new.read_bytes() == LESSONS[0].read_bytes().replace(LESSONS[0].name.encode(), new.name.encode())
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        "http://github.com/me/kldanneal",
-        "https://gitlab.com/me/kldanneal",
-        "https://github.com/kldanneal",
-        "https://github.com/me/kldanneal/",
-        "https://github.com/me/kldanneal.git",
-        "https://github.com/me/kldanneal/tree/main",
-        "https://github.com/me/..",
-        'https://github.com/me/kld"anneal',
-        "https://github.com/me/kldanneal\n",
-        "me/kldanneal",
-        "--force",
-    ],
-)
-def test_another_kind_of_address_is_one_line_and_status_2(copy, wrong):
-    before = contents(copy.folder)
-    status, said = copy(wrong)
-    assert status == 2
-    assert len(said.splitlines()) == 1 and said.startswith("address: error: ")
-    assert contents(copy.folder) == before

@@ -1,4 +1,4 @@
-"""Every command in the `sh` blocks of both README pages, run as it stands, in a copy of the repository.
+"""Every command in the `sh` blocks of the README pages, and those in MORE, run as it stands, in a copy.
 
 What trains for an hour is begun, and interrupted once it has saved something; a server is asked for its pages.
 """
@@ -22,9 +22,21 @@ from elsewhere import ROOT, copy_of_the_repository, environment, environment_on_
 from submissions import STUCK, WRONG, submission
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="make, and the signals of POSIX")
-README, COURSEWORK = (
-    (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "notebooks/coursework/README.md")
+README, COURSEWORK, BENCHMARKS = (
+    (ROOT / page).read_text(encoding="utf-8")
+    for page in ("README.md", "notebooks/coursework/README.md", "tests/benchmarks/README.md")
 )
+
+#: What CONTRIBUTING and `kldanneal compare --help` say, in blocks whose commands belong together.
+MORE = [
+    ["kldanneal compare --corpus toy --seeds 5 --out toy", "kldanneal compare --resume --out toy"],
+    ["kldanneal compare --corpus my.txt --schedules constant,cosine:total_steps=500:cyclical --out mine"],
+    ["kldanneal schedule cyclical,cosine:total_steps=500 --plot schedules.png"],
+    ['python -m pip install -e ".[test]"', "python -m pytest"],
+    ["make sweep"],
+    ["make evidence"],
+    ["make results"],
+]
 
 
 def blocks(language, page):
@@ -193,19 +205,29 @@ def assignment(shell, command):
     assert release.read_bytes() == before
 
 
+def results(shell, command):
+    pages = [shell.folder / name for name in ("README.md", "notebooks/RESULTS.md")]
+    before = [page.read_bytes() for page in pages]
+    pages[1].unlink()
+    to_its_end(shell, command)
+    assert [page.read_bytes() for page in pages] == before
+
+
 #: Each command by a pattern, and how it is run. A command in README that none of them fits is a failure: add it here.
 HOW = {
     r"make lab": serves("/api/contents", "01_kl_vanishing.ipynb"),
     r"make test": as_ci_does(one_test_file("ARGS={}")),
     # what these two install is there already: that it can be had is seen where .venv is made
     r"python -m pip install torch": to_its_end,
-    r'python -m pip install -e "\.\[(test|coursework)\]"': to_its_end,
+    r'python -m pip install -e "\.\[(notebooks|test|coursework)\]"': to_its_end,
     r"python -m pytest": one_test_file("{}"),
     r"jupyter lab notebooks": serves("/api/contents", "01_kl_vanishing.ipynb"),
     r"kldanneal compare (?!--resume).+": compare,
     r"kldanneal compare --resume --out \w+": resume,
     r"kldanneal schedule .+ --plot \w+\.png": plot,
+    r"make sweep": begins("sweep/**/*.pt"),
     r"make evidence": begins("evidence/**/*.pt"),
+    r"make results": results,
     r"make bench": lambda shell, command: to_its_end(shell, f"QUICK=1 {command}"),
     r"make soak": lambda shell, command: to_its_end(shell, f'{command} ARGS="--kills 1 --examples 20"'),
     r"make assignment": assignment,
@@ -216,6 +238,8 @@ HOW = {
     r"jupyter lab": serves("/lab", "@jupyter/nbgrader"),
 }
 
+BLOCKS = [*(block for page in (README, COURSEWORK, BENCHMARKS) for block in blocks("sh", page)), *MORE]
+
 # ------------------------------------------------------------------------------------------------------------ the tests
 
 
@@ -224,9 +248,10 @@ def clone(tmp_path_factory, text_file):
     """A copy of the repository whose .venv is this environment, and a text of one's own beside it."""
     folder = copy_of_the_repository(tmp_path_factory.mktemp("readme") / "kldanneal")
     (folder / ".venv").mkdir()
-    (folder / ".venv" / "ready").touch()
+    for stamp in ("lab", "ready"):
+        (folder / ".venv" / stamp).touch()
     for part in Path(sys.prefix).iterdir():
-        if part.name != "ready":
+        if part.name not in ("lab", "ready"):
             (folder / ".venv" / part.name).symlink_to(part)
     shutil.copy(text_file, folder / "my.txt")
     return folder
@@ -249,7 +274,7 @@ def shell(clone, tmp_path, commands, request):
     return Shell(clone, environment(PYTHONPATH=str(clone), BROWSER="true", **own))
 
 
-@pytest.mark.parametrize("commands", blocks("sh", README) + blocks("sh", COURSEWORK), ids=lambda commands: commands[0])
+@pytest.mark.parametrize("commands", BLOCKS, ids=lambda commands: commands[0])
 def test_the_commands_of_a_block(shell, commands):
     for command in commands:
         fitting = [how for pattern, how in HOW.items() if re.fullmatch(pattern, command)]
@@ -257,7 +282,9 @@ def test_the_commands_of_a_block(shell, commands):
         fitting[0](shell, command)
 
 
-@pytest.mark.parametrize(("page", "kinds"), [(README, {"python", "sh"}), (COURSEWORK, {"sh", "text"})])
+@pytest.mark.parametrize(
+    ("page", "kinds"), [(README, {"python", "sh"}), (COURSEWORK, {"sh", "text"}), (BENCHMARKS, {"sh"})]
+)
 def test_there_is_no_other_kind_of_code_block(page, kinds):
     fences = re.findall(r"^ *```(.*)$", page, re.MULTILINE)
     assert set(fences[::2]) == kinds and set(fences[1::2]) == {""}  # python: doctests of README.md

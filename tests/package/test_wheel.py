@@ -77,7 +77,7 @@ def test_the_sdist_builds_the_wheel_that_the_checkout_builds(built):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert OURS | {"pyproject.toml", "README.md", "LICENSE"} <= names
-    assert not [name for name in names if name.startswith((".git", ".venv", "build/", "notebooks"))]
+    assert not [name for name in names if name.startswith((".git/", ".github", ".venv", "build/", "notebooks"))]
 
 
 def test_twine_finds_nothing_wrong(built):
@@ -163,7 +163,7 @@ def test_binders_post_build_installs_the_package_and_fills_the_caches(checkout, 
     path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
     before = found_here()
     run(checkout / "binder" / "postBuild", cwd=checkout, PATH=path, HOME=str(home))
-    assert (site / "kldanneal" / "lab" / "bank.json").is_file()
+    assert (site / "kldanneal" / "lab" / "results" / "sweep.json").is_file()
     assert found_here() == before  # what is below is as it was
     cached = {path.name for path in home.rglob("*") if path.is_file()}
     assert any(name.startswith("docstrings-") for name in cached) and any("fontlist" in name for name in cached)

@@ -115,6 +115,7 @@ class Run:
         weight = self.annealer.weight
         self.optimizer.zero_grad()
         logits, targets, mu, logvar = self.model(x, self.noise)
+        self.criterion.validate = self.step == 0  # the checks of values cost time: the first update needs them
         bce, kld = self.criterion(logits, targets, mu, logvar)
         loss = bce + self.annealer(kld)
         loss.backward()

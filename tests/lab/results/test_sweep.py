@@ -1,7 +1,6 @@
-"""The bank of runs: complete, small, and what training gives."""
+"""kldanneal.lab.results.sweep: complete, small, and what training gives."""
 
 import json
-import random
 from dataclasses import asdict
 
 import pytest
@@ -26,41 +25,41 @@ from kldanneal.lab.training.settings import QUICK
 
 
 @pytest.fixture(scope="module")
-def bank():
+def sweep():
     return load_sweep()
 
 
-def test_it_holds_every_shape_six_lengths_both_modes_and_three_seeds(bank):
+def test_it_holds_every_shape_six_lengths_both_modes_and_three_seeds(sweep):
     assert len(SHAPES) == 3 and len(TOTAL_STEPS) >= 6 and len(SEEDS) >= 3
-    assert list(bank.runs) == CELLS
+    assert list(sweep.runs) == CELLS
     assert len(CELLS) == len(SHAPES) * len(TOTAL_STEPS) * 2 + 1
-    for outcomes in bank.runs.values():
+    for outcomes in sweep.runs.values():
         assert [outcome.seed for outcome in outcomes] == list(SEEDS)
         for outcome in outcomes:
-            assert len(outcome.kl_curve) == len(outcome.reconstruction_curve) == len(bank.steps)
+            assert len(outcome.kl_curve) == len(outcome.reconstruction_curve) == len(sweep.steps)
             assert outcome.neg_elbo == pytest.approx(outcome.kl + outcome.reconstruction, abs=2e-4)
 
 
-def test_it_is_small_and_says_how_it_was_made(bank):
+def test_it_is_small_and_says_how_it_was_made(sweep):
     assert PATH.stat().st_size < 500_000
-    assert bank.about["settings"] == asdict(QUICK)
-    assert bank.about["ratio"] == RATIO
-    assert bank.about["corpus"].startswith("toy ")
-    assert {"kldanneal", "python", "torch"} == bank.about["versions"].keys()
-    assert bank.about["machine"] and bank.about["date"]
-    assert bank.steps == list(range(EVERY, QUICK.steps + 1, EVERY))
+    assert sweep.about["settings"] == asdict(QUICK)
+    assert sweep.about["ratio"] == RATIO
+    assert sweep.about["corpus"].startswith("toy ")
+    assert {"kldanneal", "python", "torch"} <= sweep.about["versions"].keys()
+    assert sweep.about["machine"] and sweep.about["date"]
+    assert list(sweep.steps) == list(range(EVERY, QUICK.steps + 1, EVERY))
 
 
-def test_one_cycle_as_long_as_the_run_is_one_ramp(bank):
+def test_one_cycle_as_long_as_the_run_is_one_ramp(sweep):
     """These were trained twice, from two Annealers that give the same weights."""
     for shape in SHAPES:
-        assert bank.runs[Cell(shape, True, QUICK.steps)] == bank.runs[Cell(shape, False, QUICK.steps)]
+        assert sweep.runs[Cell(shape, True, QUICK.steps)] == sweep.runs[Cell(shape, False, QUICK.steps)]
 
 
-def test_a_random_cell_trained_again_gives_what_is_stored(bank, tmp_path):
-    cell, seed = random.choice(CELLS), random.choice(SEEDS)
+def test_a_cell_trained_again_gives_what_is_stored(sweep, tmp_path):
+    cell, seed = Cell("cosine", True, 250), 1
     again = make_sweep(tmp_path, [cell], [seed]).runs[cell][0]
-    stored = bank.runs[cell]
+    stored = sweep.runs[cell]
     # The same up to rounding, which another machine does differently and training amplifies: so the first 100 updates
     # agree closely, and the end lies where the seeds end.
     start = slice(0, 100 // EVERY)
@@ -73,10 +72,10 @@ def test_a_random_cell_trained_again_gives_what_is_stored(bank, tmp_path):
         assert min(values) - slack < now < max(values) + slack, f"{cell}, seed {seed}: {measure} {now}, stored {values}"
 
 
-def test_a_cell_is_nearest_to_its_own_schedule(bank):
+def test_a_cell_is_closest_to_its_own_schedule(sweep):
     for cell in CELLS:
         if (cell.cyclical, cell.total_steps) != (True, 0):
-            assert bank.nearest(cell.annealer()) == cell
+            assert sweep.closest(cell.annealer()) == cell
 
 
 @pytest.mark.parametrize(
@@ -91,24 +90,24 @@ def test_a_cell_is_nearest_to_its_own_schedule(bank):
         (Annealer(7, disable=True), CONSTANT),
     ],
 )
-def test_the_nearest_cell(bank, annealer, cell):
-    assert bank.nearest(annealer) == cell
+def test_the_closest_cell(sweep, annealer, cell):
+    assert sweep.closest(annealer) == cell
 
 
-def test_saving_and_loading_changes_nothing(bank, tmp_path):
-    save_sweep(bank, tmp_path / "bank.json")
-    assert load_sweep(tmp_path / "bank.json") == bank
-    assert (tmp_path / "bank.json").read_bytes() == PATH.read_bytes()
+def test_saving_and_loading_changes_nothing(sweep, tmp_path):
+    save_sweep(sweep, tmp_path / "sweep.json")
+    assert load_sweep(tmp_path / "sweep.json") == sweep
+    assert (tmp_path / "sweep.json").read_bytes() == PATH.read_bytes()
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\x80\x04}\x94.", b'{"about": {}, "steps": [], "runs": [{}]}'])
-def test_what_is_no_bank_is_refused_by_name(tmp_path, text):
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\x80\x04}\x94.", b'{"about": {}}'])
+def test_what_is_no_sweep_is_refused_by_name(tmp_path, text):
     path = tmp_path / "other.json"
     path.write_bytes(text)
-    with pytest.raises(ValueError, match=r"The bank of runs .*other\.json cannot be read"):
+    with pytest.raises(ValueError, match=r"The sweep of runs .*other\.json cannot be read"):
         load_sweep(path)
 
 
 def test_the_file_is_plain_json():
     data = json.loads(PATH.read_text(encoding="utf-8"))
-    assert data.keys() == {"about", "steps", "runs"}
+    assert data.keys() == {"about", "runs"}

@@ -265,7 +265,7 @@ def test_checkpoints_are_written_every_so_many_updates(tiny_corpus, tmp_path):
     checkpoint, saved = tmp_path / "run.pt", []
     run = Run(tiny_corpus, Annealer(**CYCLES), SMALL)
 
-    def look(_):
+    def look():
         if checkpoint.exists():
             saved.append(torch.load(checkpoint, weights_only=True)["step"])
 

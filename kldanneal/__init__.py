@@ -10,6 +10,8 @@ Modules, in reading order:
 
     loss        VAELoss, gaussian_kl: the two terms of the negative ELBO, in nats per example
     annealing   Annealer: the weight of the KL term, a pure function of the step and a counter
+    shapes      the curves along which the weight rises
+    guides      pages with examples: other libraries' schedules in Annealer; coming from vae-annealing
     lab         what the notebooks train, measure and draw; needs the extra: pip install "kldanneal[notebooks]"
 """
 

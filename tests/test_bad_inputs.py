@@ -61,7 +61,7 @@ def text(content, **options):
 
 
 LIBRARY = [
-    (lambda _: Annealer(0), ValueError, ["total_steps", "at least 1", "0"]),
+    (lambda _: Annealer(-1), ValueError, ["total_steps", "at least 0", "-1"]),
     (lambda _: Annealer(10.5), TypeError, ["total_steps", "integer", "10.5"]),
     (lambda _: Annealer("10"), TypeError, ["total_steps", "integer", "'10'"]),
     (lambda _: Annealer(10, "sigmoid"), ValueError, ["shape", "'linear', 'cosine', 'logistic'", "'sigmoid'"]),

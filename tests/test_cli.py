@@ -434,7 +434,7 @@ BAD_OPTIONS = [
     ("--schedules=", ["''", "constant, monotonic, monotonic-long, cyclical"]),
     ("--schedules=constant,", ["''", "constant, monotonic, monotonic-long, cyclical"]),
     ("--schedules=constant,cyclical,constant", ["constant", "more than once"]),
-    ("--schedules=cosine:total_steps=0", ["total_steps", "but got 0", "cosine:total_steps=0"]),
+    ("--schedules=cosine:total_steps=-1", ["total_steps", "but got -1", "cosine:total_steps=-1"]),
     ("--schedules=cosine:total_steps=x", ["'x'", "cosine:total_steps=x"]),
     ("--schedules=cosine:bananas=3", ["'bananas=3'"]),
     ("--schedules=linear:baseline=nan", ["baseline", "nan"]),

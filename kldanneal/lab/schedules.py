@@ -59,6 +59,8 @@ def parse_schedule(text: str, *, steps: int, shape: str = "linear", cycles: int 
                 f"Expected cycles to fit into the {steps} steps of the run, but got {cycles}: "
                 f"{math.ceil(steps / cycle)} cycles of {cycle} steps fill it"
             )
+        if cycle == 1:
+            raise ValueError(f"Expected cycles of at least 2 steps each, but got cycles {cycles} and {steps} steps")
         return Annealer(cycle, shape, cyclical=True, ratio=ratio)
     return _written_out(text, steps)
 

@@ -30,13 +30,13 @@ def unfinished_ramp(annealer: Annealer, done: int, planned: float) -> str | None
         done (int): updates before this start, above 0 when a run is resumed.
         planned (float): updates of the whole run, with those; infinite where no end is planned.
     """
-    ramp = annealer.ratio * annealer.total_steps
-    position = max(annealer.current_step, done)
+    ramp = math.ceil(annealer.delay + annealer.ratio * annealer.total_steps - 1e-9)
+    position = max(annealer.delay + annealer.current_step, done)
     end = position + planned - done
-    if annealer.disable or end >= ramp:
+    if annealer.disable or annealer.baseline == annealer.max_weight or end >= ramp:
         return None
     return (
-        f"The run ends after {end:,.0f} updates, before the KL weight is at its top (update {math.ceil(ramp):,}): "
+        f"The run ends after {end:,.0f} updates, before the KL weight is at its top (update {ramp:,}): "
         "the model never trains on the whole objective. Train for longer, or make total_steps smaller"
     )
 
@@ -47,3 +47,11 @@ def monitored(names: list[str]) -> str:
         f"The KL weight changes, and this run selects or stops by {', '.join(names)}. This must be -ELBO at weight 1, "
         "bce + kld, and not the annealed loss, bce + annealer(kld): the annealed loss is lowest where the weight is low"
     )
+
+
+def scale(scaler: Any) -> float:
+    """The scale of a gradient scaler, or 0 without one. It falls when an update is skipped, and at no other time.
+
+    The other sign, that the scaler never called ``optimizer.step()``, fails for fused optimizers: they skip by themselves.
+    """
+    return 0.0 if scaler is None else float(scaler.get_scale())

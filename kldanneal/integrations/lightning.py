@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from kldanneal.annealing import Annealer
-from kldanneal.integrations import monitored, the_annealer, unfinished_ramp
+from kldanneal.integrations import monitored, scale, the_annealer, unfinished_ramp
 
 __all__ = ["AnnealerCallback"]
 
@@ -97,7 +97,7 @@ class AnnealerCallback(Callback):  # type: ignore[misc]
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         self._follow(trainer, pl_module)
-        self._scale = _scale(trainer)
+        self._scale = scale(_scaler(trainer))
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._follow(trainer, pl_module)
@@ -118,13 +118,11 @@ class AnnealerCallback(Callback):  # type: ignore[misc]
         """Steps the annealer for each update since the last call; a scale that fell says that one was skipped."""
         updates = trainer.global_step - self._counted
         if updates:
-            skipped = _scale(trainer) < self._scale
+            skipped = scale(_scaler(trainer)) < self._scale
             for _ in range(updates - skipped):
                 the_annealer(self.annealer, pl_module).step()
             self._counted, self._scale = trainer.global_step, 0.0
 
 
-def _scale(trainer: Any) -> float:
-    """The scale of the gradients; it falls when, and only when, an update is skipped."""
-    scaler = getattr(trainer.precision_plugin, "scaler", None)
-    return 0.0 if scaler is None else float(scaler.get_scale())
+def _scaler(trainer: Any) -> Any:
+    return getattr(trainer.precision_plugin, "scaler", None)

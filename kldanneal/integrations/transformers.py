@@ -7,7 +7,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from kldanneal.annealing import Annealer
-from kldanneal.integrations import monitored, the_annealer, unfinished_ramp
+from kldanneal.integrations import monitored, scale, the_annealer, unfinished_ramp
 
 __all__ = ["AnnealerCallback"]
 
@@ -19,7 +19,8 @@ class AnnealerCallback(TrainerCallback):
 
     The model uses the annealer in ``forward``, ``loss = bce + self.annealer(kld)``, and never calls ``step()``. It
     should use it in training alone, ``bce + (self.annealer(kld) if self.training else kld)``: then ``eval_loss`` is
-    -ELBO at weight 1, the quantity that selects a model or stops early.
+    -ELBO at weight 1, the quantity that selects a model or stops early. (The Trainer computes ``eval_loss`` of a model
+    without labels only if ``forward`` has an argument ``return_loss=True``.)
 
     - *Updates.* With ``gradient_accumulation_steps=3``, three batches are one update. An update that the gradient
       scaler of ``fp16=True`` skips is none.
@@ -51,7 +52,8 @@ class AnnealerCallback(TrainerCallback):
     def __init__(self, annealer: Annealer | None = None, name: str = "kl_weight") -> None:
         self.annealer = annealer
         self.name = name
-        self._weight = 0.0  # that the last update used
+        self._weight = 0.0  # that the update uses
+        self._scale = 0.0  # of the gradient scaler, before the update
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -73,16 +75,21 @@ class AnnealerCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._weight = the_annealer(self.annealer, kwargs["model"]).weight
+        self._scale = scale(_scaler(kwargs))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         annealer = the_annealer(self.annealer, kwargs["model"])
-        if not getattr(kwargs.get("optimizer"), "step_was_skipped", False):
+        if scale(_scaler(kwargs)) >= self._scale:
             annealer.step()
         _saved(state)[self.name] = {"annealer": annealer.state_dict(), "global_step": state.global_step}
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if "loss" in kwargs["logs"]:
             kwargs["logs"][self.name] = state.log_history[-1][self.name] = self._weight
+
+
+def _scaler(kwargs: dict[str, Any]) -> Any:
+    return getattr(kwargs.get("optimizer"), "scaler", None)
 
 
 def _saved(state: TrainerState) -> dict[str, Any]:

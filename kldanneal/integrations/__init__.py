@@ -52,6 +52,6 @@ def monitored(names: list[str]) -> str:
 def scale(scaler: Any) -> float:
     """The scale of a gradient scaler, or 0 without one. It falls when an update is skipped, and at no other time.
 
-    The other sign, that the scaler never called ``optimizer.step()``, fails for fused optimizers: they skip by themselves.
+    The other sign, that ``optimizer.step()`` was not called, fails for fused optimizers: they skip by themselves.
     """
     return 0.0 if scaler is None else float(scaler.get_scale())

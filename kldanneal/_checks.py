@@ -34,8 +34,8 @@ def number(name: str, value: Any, interval: str) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Expected {name} to be a number, but got {value!r}")
     low, high = map(float, interval[1:-1].split(","))
-    above = value >= low if interval[0] == "[" else value > low
-    below = value <= high if interval[-1] == "]" else value < high
+    above = (operator.ge if interval[0] == "[" else operator.gt)(value, low)
+    below = (operator.le if interval[-1] == "]" else operator.lt)(value, high)
     if not (above and below):
         raise ValueError(f"Expected {name} to be in {interval}, but got {value!r}")
     return float(value)

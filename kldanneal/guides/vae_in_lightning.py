@@ -5,9 +5,12 @@
 Each image of 12 x 12 pixels shows one bright blob. Its position, two numbers, is all that z can tell about an image.
 """
 
+from typing import Any
+
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from kldanneal import Annealer, VAELoss
 from kldanneal.diagnostics import Posteriors, Report
@@ -28,7 +31,8 @@ class BlobVAE(pl.LightningModule):
         self.criterion = VAELoss("bce_with_logits")
         self.annealer = Annealer(total_steps=updates // 2)  # the weight is 1 for the second half of the run
 
-    def training_step(self, x0: Tensor) -> Tensor:
+    def training_step(self, batch: tuple[Tensor]) -> Tensor:
+        (x0,) = batch
         mu, logvar = self.encoder(x0).chunk(2, dim=1)
         x = self.decoder(mu + torch.exp(logvar / 2) * torch.randn_like(mu))
         bce, kld = self.criterion(x, x0, mu, logvar)
@@ -38,10 +42,11 @@ class BlobVAE(pl.LightningModule):
         return torch.optim.Adam(self.parameters(), lr=3e-3)
 
 
-def main(updates: int = 800, **options: object) -> Report:
+def main(updates: int = 800, **options: Any) -> Report:
     pl.seed_everything(0, verbose=False)
-    model, loader = BlobVAE(updates), torch.utils.data.DataLoader(blobs(2000, seed=0), batch_size=50, shuffle=True)
-    pl.Trainer(max_steps=updates, callbacks=[AnnealerCallback()], **options).fit(model, loader)  # type: ignore[arg-type]
+    model, images = BlobVAE(updates), TensorDataset(blobs(2000, seed=0))
+    trainer = pl.Trainer(max_steps=updates, callbacks=[AnnealerCallback()], **options)
+    trainer.fit(model, DataLoader(images, batch_size=50, shuffle=True))
 
     x0, posteriors, reconstruction = blobs(1000, seed=1), Posteriors(), VAELoss("bce_with_logits", reduction="none")
     with torch.no_grad():

@@ -9,16 +9,18 @@ with q(z|x0) = N(mu, exp(logvar)) and the prior p(z) = N(0, I). An annealed loss
 ``reconstruction + weight * kl``; see :class:`kldanneal.Annealer`.
 """
 
+from typing import Literal, SupportsIndex, get_args
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kldanneal import _checks
+from kldanneal import _checks, _loss_checks
 
 __all__ = ["VAELoss", "gaussian_kl"]
 
-RECONSTRUCTIONS = ("bce", "bce_with_logits", "cross_entropy", "mse")
-REDUCTIONS = ("elbo", "mean")
+Reconstruction = Literal["bce", "bce_with_logits", "cross_entropy", "mse"]
+Reduction = Literal["elbo", "mean", "none"]
 
 
 def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -60,41 +62,62 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 class VAELoss(torch.nn.Module):
-    r"""The two terms of the negative ELBO, reconstruction and KL, each one number that can be differentiated.
+    r"""The two terms of the negative ELBO, reconstruction and KL, as tensors that can be differentiated.
 
     .. math::
         \text{bce} = \frac{1}{B} \sum_{b=1}^{B} \sum_i -\log p(x0_{b,i} | z_b), \qquad
         \text{kld} = \frac{1}{B} \sum_{b=1}^{B} \sum_j KL(N(\mu_{b,j}, e^{\text{logvar}_{b,j}}) \,\|\, N(0, 1))
 
     Both are summed over an example and averaged over the batch, so both are in nats per example (for text: nats per
-    sentence) and ``bce + kld`` is the negative ELBO. For float16 and bfloat16 inputs both are computed in float32.
+    sentence) and ``bce + kld`` is the negative ELBO.
 
     .. warning::
         ``reduction='mean'`` averages the reconstruction over its elements while the KL stays a sum over latent
         dimensions. Many published training loops do this. It multiplies the KL by the number of elements of an
         example relative to the ELBO, a hidden KL weight far above 1, and by itself makes the KL term vanish.
 
+    Both terms are computed in float32 for float16 and bfloat16 inputs, under autocast too. The loss works in
+    ``torch.compile(fullgraph=True)``, ``torch.export`` and ``torch.func``. Compile the model and this loss, and call
+    the annealer outside of the compiled function: its weight changes at every step, and each new weight would compile
+    the function again.
+
     Args:
         reconstruction (str): what x holds, and with it the distribution p(x0|z). Default: ``'bce'``.
 
             - ``'bce'``: probabilities in [0, 1]; binary cross-entropy against x0 in [0, 1].
-            - ``'bce_with_logits'``: the same from logits, which is stable for large ones.
+            - ``'bce_with_logits'``: the same from logits, which is stable for large ones. Choose it under autocast:
+              bfloat16 rounds the probability of a logit of 7 to 1.
             - ``'cross_entropy'``: logits over classes; x0 holds class indices (token ids).
-            - ``'mse'``: predicted values; summed squared differences, which is -log N(x0; x, 1/2) less a constant
-              (log(pi) / 2 per element).
-        reduction (str): ``'elbo'`` (above) or ``'mean'`` (see the warning). Default: ``'elbo'``.
+            - ``'mse'``: predicted values; the squared differences over 2 variance, which is
+              -log N(x0; x, variance) less a constant (log(2 pi variance) / 2 per element).
+        reduction (str): ``'elbo'`` (above), ``'mean'`` (see the warning) or ``'none'``: both terms of each example,
+            not averaged over the batch. Default: ``'elbo'``.
         ignore_index (int): the target that does not count, for ``'cross_entropy'``: padding. Default: -100.
+        variance (float): the variance of p(x0|z), for ``'mse'`` alone. The default sums the squared differences as
+            they are; 1 halves them. Default: 0.5.
+        free_bits (float): a floor for the KL of each latent dimension, in nats: kld becomes
+            :math:`\sum_j \max(\text{free\_bits}, \frac{1}{B} \sum_b KL_{b,j})`. A dimension whose batch mean is
+            below the floor gets no gradient from kld; above it, the usual one. With a floor above 0, kld is no longer
+            the KL; :func:`gaussian_kl` still gives it. Default: 0.0.
+        validate (bool): whether to check values: probabilities and targets out of range, nothing but padding, an
+            infinite KL. On a GPU each check waits for the device. Kinds and shapes are always checked; values never
+            are in compiled or exported code, inside ``torch.func``, or in tensors without data. Default: True.
 
     Shape:
-        - x: (batch, *), or (batch, time, classes) for ``'cross_entropy'``. Where padding was dropped already, x may
-          also be (tokens, classes): the tokens of the whole batch, one after another.
+        - x: (batch, *), or (batch, time, classes) for ``'cross_entropy'``: classes come last, where
+          :func:`torch.nn.functional.cross_entropy` has them second; if classes and time are equal, the mistake cannot
+          be seen. Where padding was dropped already, x may also be (tokens, classes): the tokens of the whole batch,
+          one after another, except with ``reduction='none'``.
         - x0: as x, or (batch, time) or (tokens,) of integers for ``'cross_entropy'``.
-        - mu, logvar: (batch, latent) or (batch, *).
-        - Output: two tensors of shape ().
+        - mu, logvar: (batch, latent) or (batch, *). With several samples of z per example, repeat both, once per
+          sample. This matters most for (tokens, classes), which does not show the number of samples: without the
+          repetition, bce is multiplied by it.
+        - Output: two tensors of shape (), or (batch,) with ``reduction='none'``.
 
     Raises:
-        ValueError: an option that is not one of the choices; shapes that disagree; an empty batch; probabilities or
-            targets out of range; nothing but padding.
+        ValueError: an option that is not one of the choices, or that the other options would ignore; shapes that
+            disagree; an empty batch; probabilities or targets out of range; nothing but padding; a logvar or mu whose
+            KL is infinite or nan.
         TypeError: an argument that is not a tensor of the right kind.
 
     Example::
@@ -102,97 +125,102 @@ class VAELoss(torch.nn.Module):
         >>> criterion = VAELoss()
         >>> x0 = torch.tensor([[0.0, 1.0], [1.0, 1.0]])           # two examples of two binary elements
         >>> x = torch.full((2, 2), 0.5)                           # a reconstruction that knows nothing
-        >>> mu, logvar = torch.ones(2, 3), torch.zeros(2, 3)
+        >>> mu, logvar = torch.tensor([[1.0, 0.0], [3.0, 0.0]]), torch.zeros(2, 2)
         >>> bce, kld = criterion(x, x0, mu, logvar)
-        >>> bce, kld                                              # 2 log 2 and 3 / 2 nats per example
-        (tensor(1.3863), tensor(1.5000))
+        >>> bce, kld                                              # 2 log 2 and (1/2 + 9/2) / 2 nats per example
+        (tensor(1.3863), tensor(2.5000))
+        >>> VAELoss(reduction="none")(x, x0, mu, logvar)[1]       # the KL of each example
+        tensor([0.5000, 4.5000])
+        >>> VAELoss(free_bits=0.25)(x, x0, mu, logvar)[1]         # the second dimension, with a KL of 0, counts 0.25
+        tensor(2.7500)
+        >>> torch.tensor(7.0).bfloat16().sigmoid()                # why logits are better in half precision
+        tensor(1., dtype=torch.bfloat16)
 
     Reference:
-        Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014.
+        Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014. Free bits: Kingma et al., Improving Variational
+        Inference with Inverse Autoregressive Flow, NeurIPS 2016, appendix C.8.
     """
 
-    def __init__(self, reconstruction: str = "bce", reduction: str = "elbo", ignore_index: int = -100) -> None:
+    def __init__(
+        self,
+        reconstruction: Reconstruction = "bce",
+        reduction: Reduction = "elbo",
+        ignore_index: SupportsIndex = -100,
+        *,
+        variance: float = 0.5,
+        free_bits: float = 0.0,
+        validate: bool = True,
+    ) -> None:
         super().__init__()
-        self.reconstruction = _checks.one_of("reconstruction", reconstruction, RECONSTRUCTIONS)
-        self.reduction = _checks.one_of("reduction", reduction, REDUCTIONS)
+        self.reconstruction = _checks.one_of("reconstruction", reconstruction, get_args(Reconstruction))
+        self.reduction = _checks.one_of("reduction", reduction, get_args(Reduction))
         self.ignore_index = _checks.integer("ignore_index", ignore_index, -(2**63), 2**63 - 1)
+        self.variance = _checks.number("variance", variance, "(0, inf)")
+        self.free_bits = _checks.number("free_bits", free_bits, "[0, inf)")
+        self.validate = _checks.boolean("validate", validate)
+        if self.variance != 0.5 and reconstruction != "mse":
+            raise ValueError(f"Expected variance with reconstruction='mse' alone, but got it with {reconstruction!r}")
+        if self.free_bits and reduction == "none":
+            raise ValueError(
+                "Expected free_bits to be 0 with reduction='none', because free bits hold for the mean of the batch, "
+                f"but got {free_bits!r}"
+            )
 
     def extra_repr(self) -> str:
-        return f"reconstruction={self.reconstruction!r}, reduction={self.reduction!r}, ignore_index={self.ignore_index}"
+        shown = ["reconstruction", "reduction", "ignore_index"]
+        defaults = {"variance": 0.5, "free_bits": 0.0, "validate": True}
+        shown += [name for name, default in defaults.items() if getattr(self, name) != default]
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+
+    def __call__(self, x: Tensor, x0: Tensor, mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns (bce, kld). Without this method, editors and type checkers would not know arguments and result."""
+        terms: tuple[Tensor, Tensor] = super().__call__(x, x0, mu, logvar)
+        return terms
 
     def forward(self, x: Tensor, x0: Tensor, mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
-        self._check(x, x0, mu, logvar)
+        _loss_checks.kinds_and_shapes(self.reconstruction, self.reduction, x, x0, mu, logvar)
+        device = x.device.type
+        if _autocast_is_on(device):  # on CUDA, autocast refuses F.binary_cross_entropy
+            with torch.autocast(device, enabled=False):
+                return self._terms(x, x0, mu, logvar)
+        return self._terms(x, x0, mu, logvar)
+
+    def _terms(self, x: Tensor, x0: Tensor, mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
         x, mu, logvar = (t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in (x, mu, logvar))
-        batch = mu.shape[0]
+        kld = self._kl(mu, logvar)
+        if _loss_checks.values_can_be_read(x, x0, mu, logvar) and self.validate:
+            _loss_checks.finite_kl(kld, mu, logvar)
+            _loss_checks.ranges(self.reconstruction, self.ignore_index, x, x0)
+        return self._reconstruction(x, x0, mu.shape[0]), kld
+
+    def _kl(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        kl, batch = gaussian_kl(mu, logvar), mu.shape[0]
+        if self.reduction == "none":
+            return kl.reshape(batch, -1).sum(1)
+        if self.free_bits:
+            return kl.mean(0).clamp(min=self.free_bits).sum()
+        return kl.sum() / batch
+
+    def _reconstruction(self, x: Tensor, x0: Tensor, batch: int) -> Tensor:
+        reduction = "none" if self.reduction == "none" else "sum"
         if self.reconstruction == "cross_entropy":
-            total = F.cross_entropy(
-                x.reshape(-1, x.shape[-1]), x0.reshape(-1).long(), ignore_index=self.ignore_index, reduction="sum"
-            )
-            elements = (x0.long() != self.ignore_index).sum()
+            logits, targets = x.reshape(-1, x.shape[-1]), x0.reshape(-1).long()
+            loss = F.cross_entropy(logits, targets, ignore_index=self.ignore_index, reduction=reduction)
+        elif self.reconstruction == "mse":
+            loss = F.mse_loss(x, x0.to(x.dtype), reduction=reduction) / (2 * self.variance)
+        elif self.reconstruction == "bce":
+            loss = F.binary_cross_entropy(x, x0.to(x.dtype), reduction=reduction)
         else:
-            terms = {
-                "bce": F.binary_cross_entropy,
-                "bce_with_logits": F.binary_cross_entropy_with_logits,
-                "mse": F.mse_loss,
-            }
-            total = terms[self.reconstruction](x, x0.to(x.dtype), reduction="sum")
-            elements = x.numel()
-        bce = total / (batch if self.reduction == "elbo" else elements)
-        kld = gaussian_kl(mu, logvar).sum() / batch
-        return bce, kld
-
-    def _check(self, x: Tensor, x0: Tensor, mu: Tensor, logvar: Tensor) -> None:
-        for name, value in (("x", x), ("x0", x0), ("mu", mu), ("logvar", logvar)):
-            _checks.instance(name, value, Tensor)
-            if name != "x0" and not value.is_floating_point():
-                raise TypeError(f"Expected {name} to be a floating point tensor, but got {value.dtype}")
-        if mu.shape != logvar.shape or mu.dim() < 2:
-            raise ValueError(
-                "Expected mu and logvar to have the same shape (batch, latent), "
-                f"but got mu {tuple(mu.shape)} and logvar {tuple(logvar.shape)}"
-            )
-        if mu.numel() == 0 or x.numel() == 0:
-            raise ValueError(
-                f"Expected at least one example, but got an empty batch: x {tuple(x.shape)}, mu {tuple(mu.shape)}"
-            )
-        if self.reconstruction == "cross_entropy":
-            self._check_classes(x, x0, mu)
-        else:
-            self._check_elements(x, x0, mu)
-
-    def _check_classes(self, x: Tensor, x0: Tensor, mu: Tensor) -> None:
-        packed = x.dim() == 2  # (tokens, classes): padding was dropped, the batch size is mu's
-        if x.dim() not in (2, 3) or x0.shape != x.shape[:-1] or not (packed or x.shape[0] == mu.shape[0]):
-            raise ValueError(
-                "Expected x (batch, time, classes), x0 (batch, time) and mu (batch, latent), or x (tokens, classes) "
-                f"and x0 (tokens,), but got x {tuple(x.shape)}, x0 {tuple(x0.shape)} and mu {tuple(mu.shape)}"
-            )
-        if x0.is_floating_point() or x0.is_complex() or x0.dtype == torch.bool:
-            raise TypeError(f"Expected x0 to hold integer class indices, but got {x0.dtype}")
-        x0 = x0.long()  # in uint8, -100 would be 156
-        counted = x0[x0 != self.ignore_index]
-        if counted.numel() == 0:
-            raise ValueError(
-                f"Expected a target to reconstruct, but all of x0 is padding (ignore_index={self.ignore_index})"
-            )
-        _in_range("targets x0", counted, 0, x.shape[-1] - 1)
-
-    def _check_elements(self, x: Tensor, x0: Tensor, mu: Tensor) -> None:
-        if x.shape != x0.shape or x.shape[0] != mu.shape[0]:
-            raise ValueError(
-                "Expected x and x0 to have the same shape and mu the same batch size, "
-                f"but got x {tuple(x.shape)}, x0 {tuple(x0.shape)} and mu {tuple(mu.shape)}"
-            )
-        if self.reconstruction == "bce":
-            _in_range("probabilities x", x, 0, 1, hint="; for logits, use reconstruction='bce_with_logits'")
-        if self.reconstruction in ("bce", "bce_with_logits"):
-            _in_range("targets x0", x0, 0, 1)
+            loss = F.binary_cross_entropy_with_logits(x, x0.to(x.dtype), reduction=reduction)
+        if self.reduction == "none":
+            return loss.reshape(batch, -1).sum(1)
+        if self.reduction == "elbo":
+            return loss / batch
+        counted = (x0.long() != self.ignore_index).sum() if self.reconstruction == "cross_entropy" else x.numel()
+        return loss / counted
 
 
-def _in_range(name: str, values: Tensor, low: int, high: int, hint: str = "") -> None:
-    smallest, largest = values.detach().aminmax()
-    if not (smallest >= low and largest <= high):  # written so that nan is out of range as well
-        raise ValueError(
-            f"Expected {name} to be in [{low}, {high}], "
-            f"but got values from {smallest.item():g} to {largest.item():g}{hint}"
-        )
+def _autocast_is_on(device: str) -> bool:
+    if not hasattr(torch.amp, "is_autocast_available"):  # torch before 2.4
+        return torch.is_autocast_enabled() or torch.is_autocast_cpu_enabled()
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)

@@ -49,7 +49,7 @@ def linear_vae(eigenvalues, variance, weight, n=1000, decode=True):
     return mu, logvar, reconstruction if decode else None
 
 
-def trained_linear_vae(eigenvalues, variance, weight, n=1000):
+def trained_linear_vae(eigenvalues, variance, weight, n=500):
     """The same model, found by gradient descent from random weights on rotated data."""
     eigenvalues = torch.tensor(eigenvalues, dtype=torch.float64)
     latent = len(eigenvalues)
@@ -152,7 +152,7 @@ CASES = {
     "linear, decoder variance 5: none": (lambda: linear_vae([4.0, 2, 1, 0.5], 5.0, 1), "collapsed"),
     "linear, 1 of 8": (lambda: linear_vae([6.0] + [0.5] * 7, 1.0, 1, decode=False), "partly collapsed"),
     "linear, 1 of 1, KL 0.35": (lambda: linear_vae([2.0], 1.0, 1, decode=False), "in use"),
-    "linear, 20 of 64": (lambda: linear_vae([20.0] * 20 + [0.5] * 44, 1.0, 1), "partly collapsed"),
+    "linear, 20 of 64": (lambda: linear_vae([20.0] * 20 + [0.5] * 44, 1.0, 1, n=500), "partly collapsed"),
     "linear, trained, weight 1": (lambda: trained_linear_vae([4.0, 2, 1, 0.5], 0.3, 1), "in use"),
     "linear, trained, weight 9": (lambda: trained_linear_vae([4.0, 2, 1, 0.5], 0.3, 9), "partly collapsed"),
     "linear, trained, weight 20": (lambda: trained_linear_vae([4.0, 2, 1, 0.5], 0.3, 20), "collapsed"),

@@ -152,6 +152,7 @@ CASES = {
     "linear, decoder variance 5: none": (lambda: linear_vae([4.0, 2, 1, 0.5], 5.0, 1), "collapsed"),
     "linear, 1 of 8": (lambda: linear_vae([6.0] + [0.5] * 7, 1.0, 1, decode=False), "partly collapsed"),
     "linear, 1 of 1, KL 0.35": (lambda: linear_vae([2.0], 1.0, 1, decode=False), "in use"),
+    "linear, weight 15: 2 of 5": (lambda: linear_vae([4.0, 2, 1, 0.5, 0.5], 0.1, 15), "partly collapsed"),
     "linear, 20 of 64": (lambda: linear_vae([20.0] * 20 + [0.5] * 44, 1.0, 1, n=500), "partly collapsed"),
     "linear, trained, weight 1": (lambda: trained_linear_vae([4.0, 2, 1, 0.5], 0.3, 1), "in use"),
     "linear, trained, weight 9": (lambda: trained_linear_vae([4.0, 2, 1, 0.5], 0.3, 9), "partly collapsed"),
@@ -195,6 +196,7 @@ def test_at_most_two_cases_are_undecided():
 def test_few_examples_get_no_verdict(n):
     assert judged(*constant(n, 0.0)).verdict == "cannot tell"
     assert f"only {n} example" in judged(*constant(n, 0.0)).reason
+    assert judged(*constant(30, 0.0)).verdict == "collapsed"
 
 
 def test_information_near_the_threshold_is_decided_by_more_examples():
@@ -219,6 +221,11 @@ def test_only_nan():
     report = judged(torch.full((50, 3), torch.nan), torch.zeros(50, 3))
     assert report.verdict == "cannot tell" and math.isnan(report.kl) and "50 of 50" in report.reason
     assert "50 of 50" in str(report)
+
+
+def test_a_sigma_that_is_too_small_to_compute_with():
+    report = judged(normal(50, 2), torch.full((50, 2), -800.0))
+    assert report.verdict == "cannot tell" and "smallest logvar" in report.check_next[0]
 
 
 def test_dimensions_at_the_threshold_make_it_less_sure():
@@ -311,6 +318,9 @@ def test_the_text_suits_every_terminal(case):
 
 
 def test_the_largest_dimensions_are_listed():
+    lines = report_of("linear, all 4 axes used").text.splitlines()
+    start = next(number for number, line in enumerate(lines) if "dimension  KL" in line)
+    assert [int(line.split()[0]) for line in lines[start + 1 : start + 5]] == [0, 1, 2, 3]  # by their KL
     text = report_of("linear, 20 of 64").text
     assert "and 56 dimensions with a smaller KL" in text and "20 of 64" in text
 

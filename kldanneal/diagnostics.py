@@ -164,8 +164,8 @@ class Posteriors:
             >>> x0 = torch.linspace(-1, 1, 200)[:, None]
             >>> posteriors = Posteriors()
             >>> posteriors.add(2 * x0, torch.full_like(x0, -2))
-            >>> round(posteriors.exchange_cost(lambda z, i: (x0[i] - z / 2).square().sum(dim=1)).value, 1)
-            0.6
+            >>> posteriors.exchange_cost(lambda z, i: (x0[i] - z / 2).square().sum(dim=1)).value > 0.5
+            True
         """
         z, index = self._kept()[2].to(self._like), self._reservoir.sample()[1]
         own = torch.randperm(len(z), generator=generator(self.seed, "exchange"))

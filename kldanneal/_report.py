@@ -194,8 +194,9 @@ def _checks_to_do(r: Report) -> list[str]:
 
 def _numbers(r: Report) -> list[str]:
     """The numbers of z as a whole, one a line, with their units."""
+    add_up = "the next two add up to it" + ("" if r.kept == r.examples else ", nearly: they are from a sample")
     rows = [
-        ("KL(q(z|x) || p(z))", f"{r.kl:.3f} nats per example: the next two add up to it"),
+        ("KL(q(z|x) || p(z))", f"{r.kl:.3f} nats per example: {add_up}"),
         ("mutual information I(x; z)", f"{r.mutual_information} nats, at most log({r.kept:,}) = {_log(r.kept):.3f}"),
         ("KL(q(z) || p(z)), q(z) aggregate", f"{r.distance_to_prior} nats"),
         ("cost of exchanging z", "not measured" if r.exchange_cost is None else f"{r.exchange_cost} nats"),

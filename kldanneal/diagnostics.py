@@ -123,8 +123,8 @@ class Posteriors:
         exact if the aggregate posterior of the dimension is normal and sigma is the same for all x. The sum over
         dimensions is an upper bound of I(x; z). Unlike active units, it does not change if a dimension is rescaled.
         """
-        _, logvar, sigma2, _ = self._checked().mean()
-        return 0.5 * ((self._moments.variance()[0] + sigma2).log() - logvar)
+        mean, variance_of_mu = self._checked().mean(), self._moments.variance()[0]
+        return ((variance_of_mu + mean[2]).log() - mean[1]) / 2
 
     def mutual_information(self) -> Estimate:
         """I(x; z) in nats over the kept examples, at most log(kept); see :func:`mutual_information`."""
@@ -170,7 +170,7 @@ class Posteriors:
         z, index = self._kept()[2].to(self._like), self._reservoir.sample()[1]
         own = torch.randperm(len(z), generator=generator(self.seed, "exchange"))
         costs = [torch.zeros(0)]
-        for n, m in zip(own.split(batch_size), own.roll(1).split(batch_size), strict=True):
+        for n, m in zip(*(torch.split(order, batch_size) for order in (own, own.roll(1))), strict=True):
             exchanged, own_z = (reconstruction(z[i], index[n]) for i in (m, n))
             for value in (exchanged, own_z):
                 shape = tuple(_checks.instance("what reconstruction returns", value, Tensor).shape)
@@ -296,5 +296,5 @@ def _information_terms(mu: Tensor, logvar: Tensor, z: Tensor) -> Tensor:
     """log q(z_n | x_n) - log sum_m q(z_n | x_m) of each example n: (N,). Chunks bound the memory."""
     log_q_own = log_normal(z, mu, logvar)
     rows = max(1, 2**18 // max(1, mu.numel()))
-    log_q_any = [log_normal(chunk[:, None], mu, logvar).logsumexp(dim=1) for chunk in z.split(rows)]
+    log_q_any = [log_normal(chunk[:, None], mu, logvar).logsumexp(dim=1) for chunk in torch.split(z, rows)]
     return log_q_own - torch.cat(log_q_any)

@@ -42,12 +42,13 @@ class Report:
     - ``'partly collapsed'``: z says something about x, but fewer than half of its dimensions are in use. This is
       harmless if the model has more latent dimensions than it needs: an unused dimension adds nothing to the KL.
     - ``'in use'``: z says something about x, and at least half of its dimensions are in use.
-    - ``'cannot tell'``: fewer than 30 examples; a KL that is NaN or infinite; the mutual information or the cost of
-      exchanging z is within two standard errors of the threshold; or the two contradict each other.
+    - ``'cannot tell'``: fewer than 30 examples; a number that is NaN or infinite; the mutual information is within two
+      standard errors of the threshold; z says something, but the cost of exchanging z is within two standard errors of
+      the threshold; or z says nothing, but exchanging z clearly costs more (five standard errors).
 
-    ``sure`` is ``'sure'`` if these two numbers are at least five standard errors away from the threshold, and the
-    verdict does not depend on dimensions that are close to it (two standard errors of the variance of mu); otherwise
-    ``'fairly sure'``. It is ``'not sure'`` with the verdict ``'cannot tell'``.
+    ``sure`` is ``'sure'`` if the numbers that decide are at least five standard errors away from the threshold, and
+    the verdict does not depend on dimensions that are close to it (two standard errors of the variance of mu).
+    Otherwise it is ``'fairly sure'``, and ``'not sure'`` with the verdict ``'cannot tell'``.
     """
 
     verdict: Verdict = field(init=False)
@@ -114,15 +115,17 @@ def _doubt(r: Report) -> tuple[str, str] | None:
         return None
     if not all(map(math.isfinite, cost)):
         return "The cost of exchanging z is not a finite number.", "Print what your reconstruction function returns."
+    if information.value < r.threshold:
+        if cost.value < r.threshold or _standard_errors(cost, r.threshold) < 5:
+            return None
+        return (
+            f"The encoder puts almost nothing into z ({information} nats), yet exchanging z costs {cost} nats.",
+            "Train longer and measure again: the encoder and the decoder do not fit each other.",
+        )
     if _standard_errors(cost, r.threshold) < 2:
         return (
             f"Exchanging z between examples costs {cost} nats, too close to the threshold of {r.threshold:g} nats.",
             "Measure more held-out examples, and keep more of them: Posteriors(keep=...).",
-        )
-    if information.value < r.threshold < cost.value:
-        return (
-            f"The encoder puts almost nothing into z ({information} nats), yet exchanging z costs {cost} nats.",
-            "Train longer and measure again: the encoder and the decoder do not fit each other.",
         )
     return None
 
@@ -146,8 +149,8 @@ def _judge(r: Report) -> tuple[Verdict, str]:
     reason += ", less than one bit (0.693 nats)." if information.value < math.log(2) else "."
     if cost:
         reason += f" The decoder uses it: exchanging z between examples costs {cost} nats."
-    if information.value > math.log(r.kept) - 1:
-        reason += f" The estimate is close to its upper bound log({r.kept:,}), so the true value may be larger."
+    if information.value > math.log(r.kept) / 2:
+        reason += f" (At least: above half of log({r.kept:,}), its upper bound, the estimate is too small.)"
     if 2 * r.dimensions_in_use >= len(r.kl_per_dimension):
         return "in use", f"{reason} {_count(r)} dimensions are in use."
     reason += f" But only {_count(r)} dimensions are in use." if r.dimensions_in_use else " But no dimension is in use."
@@ -158,8 +161,10 @@ def _judge(r: Report) -> tuple[Verdict, str]:
 
 
 def _how_sure(r: Report) -> str:
-    estimates = [r.mutual_information] + ([r.exchange_cost] if r.exchange_cost else [])
-    clear = min(_standard_errors(estimate, r.threshold) for estimate in estimates) >= 5
+    decide = [r.mutual_information]
+    if r.exchange_cost and r.mutual_information.value >= r.threshold:
+        decide.append(r.exchange_cost)
+    clear = all(_standard_errors(estimate, r.threshold) >= 5 for estimate in decide)
     error = 2 * (2 / r.examples) ** 0.5  # two relative standard errors of the variance of a normal mu
     halves = {2 * sum(_used(r, factor)) >= len(r.kl_per_dimension) for factor in (1 - error, 1, 1 + error)}
     return "sure" if clear and (r.verdict == "collapsed" or len(halves) == 1) else "fairly sure"
@@ -168,7 +173,7 @@ def _how_sure(r: Report) -> str:
 def _checks_to_do(r: Report) -> list[str]:
     checks = [
         "Is the KL weight 1 now? A weight above 1 can cause the collapse. At a weight below 1 the KL is larger than it "
-        "would stay at 1. Compare models at weight 1.",
+        "would stay at 1. At weight 0 the penalty is not the cause of a small KL.",
         "Had the ramp finished, and did training go on at the full weight? Print the weights that were used, the first "
         "and the last. If not, train on and measure again: a KL that annealing raised often falls afterwards.",
         "Are reconstruction and KL both summed over an example and averaged over the batch? A reconstruction that is "
@@ -189,15 +194,16 @@ def _checks_to_do(r: Report) -> list[str]:
 
 def _numbers(r: Report) -> list[str]:
     """The numbers of z as a whole, one a line, with their units."""
+    add_up = "the next two add up to it" + ("" if r.kept == r.examples else ", nearly: they are from a sample")
     rows = [
-        ("KL(q(z|x) || p(z))", f"{r.kl:.3f} nats per example, the sum of the next two"),
+        ("KL(q(z|x) || p(z))", f"{r.kl:.3f} nats per example: {add_up}"),
         ("mutual information I(x; z)", f"{r.mutual_information} nats, at most log({r.kept:,}) = {_log(r.kept):.3f}"),
         ("KL(q(z) || p(z)), q(z) aggregate", f"{r.distance_to_prior} nats"),
         ("cost of exchanging z", "not measured" if r.exchange_cost is None else f"{r.exchange_cost} nats"),
         ("dimensions in use", f"{_count(r)}: they can carry {r.threshold:g} nats or more"),
         ("active units (Burda et al. 2016)", f"{r.active_units} of {len(r.kl_per_dimension)}: Var(mu) > 0.01"),
     ]
-    kept = "" if r.kept == r.examples else f", {r.kept:,} of them kept for what has a standard error"
+    kept = "" if r.kept == r.examples else f"; the numbers with a standard error are from {r.kept:,} of them"
     return [f"{r.examples:,} examples{kept}", *(f"  {name:<33}{value}" for name, value in rows)]
 
 
@@ -226,6 +232,6 @@ def _log(n: int) -> float:
 
 
 def _standard_errors(estimate: Estimate, threshold: float) -> float:
-    """How many standard errors an estimate is away from the threshold."""
+    """The distance of an estimate from the threshold, in standard errors."""
     distance = abs(estimate.value - threshold)
     return distance / estimate.standard_error if estimate.standard_error else math.inf

@@ -1,7 +1,18 @@
 """Statistics of more rows than fit into memory: running mean and variance, and a random sample of a fixed size."""
 
+import zlib
+
 import torch
 from torch import Tensor
+
+
+def generator(seed: int, purpose: str) -> torch.Generator:
+    """A generator for one purpose.
+
+    It does not start from the seed itself. The data may come from seed 0 as well, and noise that repeats the data makes
+    the mutual information wrong.
+    """
+    return torch.Generator().manual_seed(zlib.crc32(f"{purpose} {seed}".encode()))
 
 
 class Moments:
@@ -36,7 +47,7 @@ class Reservoir:
         self.size, self._seen = size, 0
         self._rows = torch.empty(size, *shape, dtype=torch.float64)
         self._index = torch.empty(size, dtype=torch.int64)
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = generator(seed, "reservoir")
 
     def update(self, rows: Tensor, index: Tensor) -> None:
         """The first rows fill the slots. Row k then takes slot r, drawn from 0 ... k, and is dropped without one."""

@@ -110,14 +110,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def mypy(file):
-    command = ["mypy", "--strict", "--output=json", "--cache-dir", str(CACHE), "--python-executable", sys.executable]
+def mypy(file, python):
+    command = ["mypy", "--strict", "--output=json", "--cache-dir", str(CACHE), "--python-executable", str(python)]
     said = [json.loads(line) for line in run([*command, str(file)], file.parent).splitlines()]
     return [(one["line"], one["severity"], one["message"]) for one in said]
 
 
-def pyright(file):
-    command = ["pyright", "--outputjson", "--pythonpath", sys.executable, str(file)]
+def pyright(file, python):
+    command = ["pyright", "--outputjson", "--pythonpath", str(python), str(file)]
     said = json.loads(run(command, file.parent))["generalDiagnostics"]
     return [(one["range"]["start"]["line"] + 1, one["severity"], one["message"]) for one in said]
 
@@ -130,19 +130,25 @@ def run(command, folder):
     return ran.stdout
 
 
+def check(checker, program, folder, python=sys.executable):
+    """Asserts what a checker says of a program that runs in the environment of ``python``."""
+    file = folder / "program.py"
+    file.write_text(program, encoding="utf-8")
+    lines = dict(enumerate(program.splitlines(), start=1))
+    said = checker(file, python)
+    errors = {line: message for line, severity, message in said if severity == "error"}
+    assert errors.keys() == {line for line, text in lines.items() if text.endswith("# wrong")}, errors
+    types = {}
+    for line, _, message in said:
+        if found := re.search(r'(?:Revealed type|Type of ".*") is "(.*)"', message):
+            types[line] = re.sub(r"(builtins|torch\._tensor|kldanneal\.annealing)\.", "", found[1])
+    assert types == {line: text.partition("# is ")[2] for line, text in lines.items() if "# is " in text}
+
+
 @pytest.mark.parametrize(
     ("checker", "program"),
     [(mypy, PROGRAM), (pyright, PROGRAM), (pyright, CALLBACKS)],  # mypy takes 45 s for the libraries of CALLBACKS
     ids=["mypy", "pyright", "pyright, callbacks"],
 )
 def test_types_of_a_program(tmp_path, checker, program):
-    file = tmp_path / "program.py"
-    file.write_text(program, encoding="utf-8")
-    lines = dict(enumerate(program.splitlines(), start=1))
-    said = checker(file)
-    errors = {line: message for line, severity, message in said if severity == "error"}
-    assert errors.keys() == {line for line, text in lines.items() if text.endswith("# wrong")}, errors
-    revealed = [re.search(r'(?:Revealed type|Type of ".*") is "(.*)"', message) for _, _, message in said]
-    types = {line: found[1].replace("torch._tensor.", "").replace("kldanneal.annealing.", "").replace("builtins.", "")
-             for (line, _, _), found in zip(said, revealed, strict=True) if found}  # fmt: skip
-    assert types == {line: text.partition("# is ")[2] for line, text in lines.items() if "# is " in text}
+    check(checker, program, tmp_path)

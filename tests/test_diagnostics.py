@@ -229,6 +229,7 @@ def numbered(n):
     return mu, torch.full_like(mu, -20.0)
 
 
+@pytest.mark.skipif(torch.__version__ < "2.1", reason="torch 2.0 does not pickle a generator")
 def test_memory_is_bounded_as_documented():
     posteriors = collect(normal(5000, 4), normal(5000, 4, seed=1), keep=300)
     assert len(pickle.dumps(posteriors)) < 300 * (16 * 4 + 8) + 15_000  # what pickle itself adds, and one generator

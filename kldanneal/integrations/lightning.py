@@ -69,10 +69,6 @@ class AnnealerCallback(Callback):  # type: ignore[misc]
         self._counted = 0  # updates of the Trainer that were looked at, skipped ones as well
         self._scale = 0.0  # of the gradient scaler, before the update
 
-    @property
-    def state_key(self) -> str:
-        return f"{type(self).__qualname__}({self.name})"
-
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if stage == "fit":
             self._counted = trainer.global_step
@@ -90,7 +86,6 @@ class AnnealerCallback(Callback):  # type: ignore[misc]
             _pl.utilities.rank_zero.rank_zero_info(monitored(names))
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        self._follow(trainer, pl_module)
         pl_module.log(
             self.name, the_annealer(self.annealer, pl_module).weight, on_step=True, on_epoch=False, batch_size=1
         )
@@ -121,7 +116,7 @@ class AnnealerCallback(Callback):  # type: ignore[misc]
             skipped = scale(_scaler(trainer)) < self._scale
             for _ in range(updates - skipped):
                 the_annealer(self.annealer, pl_module).step()
-            self._counted, self._scale = trainer.global_step, 0.0
+            self._counted = trainer.global_step
 
 
 def _scaler(trainer: Any) -> Any:

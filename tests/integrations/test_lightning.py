@@ -107,8 +107,9 @@ def test_a_checkpoint_of_another_callback_in_the_middle_of_a_batch_is_exact_too(
     whole = vae(pl, Annealer(9))
     trainer(pl, [Save(), AnnealerCallback()], max_epochs=2).fit(whole, data())
     for name in ("start", "end"):
-        again = vae(pl, Annealer(9))
-        trainer(pl, [AnnealerCallback()], max_epochs=2).fit(again, data(), ckpt_path=tmp_path / f"{name}.ckpt")
+        path, again = tmp_path / f"{name}.ckpt", vae(pl, Annealer(9))
+        assert torch.load(path, weights_only=True)["kldanneal"]["kl_weight"]["annealer"]["current_step"] == 5
+        trainer(pl, [AnnealerCallback()], max_epochs=2).fit(again, data(), ckpt_path=path)
         assert dict(zip(again.steps, again.seen, strict=True)).items() <= dict(
             zip(whole.steps, whole.seen, strict=True)).items()  # fmt: skip
         assert again.seen[-1] == 1.0 and again.steps[0] == 5
@@ -239,6 +240,36 @@ def test_a_run_that_ends_before_its_ramp_is_warned_about_at_the_start(pl, settin
 def test_the_end_of_the_run_is_known_however_it_is_given(pl, options):
     with pytest.warns(UserWarning, match=f"after {12 if 'max_steps' in options else 4} updates"):
         trainer(pl, [AnnealerCallback()], **options).fit(vae(pl, Annealer(13)), data())
+
+
+def test_a_ramp_that_another_run_began_needs_the_rest_of_it_alone(pl, recwarn):
+    annealer = Annealer(18)
+    for _ in range(6):
+        annealer.step()
+    trainer(pl, [AnnealerCallback()], max_epochs=2).fit(vae(pl, annealer), data())
+    assert not [warning for warning in recwarn if "KL weight" in str(warning.message)]
+    assert annealer.weight == 1.0
+
+
+def test_with_manual_optimization_the_steps_of_all_optimizers_count(pl):
+    model = vae(pl, Annealer(12))
+    model.automatic_optimization = False
+    model.configure_optimizers = lambda: [
+        torch.optim.SGD(part.parameters(), lr=1e-3) for part in (model.encoder, model.decoder)
+    ]
+    loss = model.training_step
+
+    def training_step(batch):
+        model.manual_backward(loss(batch))
+        for optimizer in model.optimizers():
+            optimizer.step()
+            optimizer.zero_grad()
+
+    model.training_step = training_step
+    run = trainer(pl, [AnnealerCallback()], max_epochs=1)
+    run.fit(model, data())
+    assert run.global_step == 12
+    assert model.seen == Annealer(12).schedule(12)[::2] and model.annealer.weight == 1.0
 
 
 def test_it_says_what_early_stopping_should_look_at(pl, caplog):

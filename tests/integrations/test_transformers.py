@@ -156,6 +156,7 @@ def test_two_annealers_with_two_names(tmp_path):
         ({"total_steps": 12}, False),
         ({"total_steps": 20, "ratio": 0.55, "delay": 1}, False),
         ({"total_steps": 20, "ratio": 0.55, "delay": 2}, True),
+        ({"total_steps": 100, "ratio": 0.07, "delay": 5}, False),  # 0.07 * 100 is 7.000000000000001
         ({"total_steps": 5, "cyclical": True}, False),
         ({"total_steps": 13, "cyclical": True}, True),
         ({"total_steps": 99, "disable": True}, False),

@@ -29,10 +29,12 @@ help:
 lab: $(LAB)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
-#: make test          lint, and run every test
+#: make test          lint, check the types, and run every test
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest $(ARGS)
 
 #: make test-browser  move every widget in JupyterLab and Chromium; as root with apt-get, it installs Chromium

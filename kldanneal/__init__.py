@@ -12,6 +12,7 @@ Modules, in reading order:
     annealing   Annealer: the weight of the KL term, a pure function of the step and a counter
     shapes      the curves along which the weight rises
     guides      pages with examples: other libraries' schedules in Annealer; coming from vae-annealing
+    integrations  callbacks for Lightning and transformers; import the one that you use
     lab         what the notebooks train, measure and draw; needs the extra: pip install "kldanneal[notebooks]"
 """
 

@@ -9,6 +9,8 @@ from collections.abc import Collection
 from numbers import Real
 from typing import Any, TypeVar
 
+from torch import Tensor
+
 T = TypeVar("T")
 
 
@@ -32,8 +34,8 @@ def number(name: str, value: Any, interval: str) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Expected {name} to be a number, but got {value!r}")
     low, high = map(float, interval[1:-1].split(","))
-    above = value >= low if interval[0] == "[" else value > low
-    below = value <= high if interval[-1] == "]" else value < high
+    above = (operator.ge if interval[0] == "[" else operator.gt)(value, low)
+    below = (operator.le if interval[-1] == "]" else operator.lt)(value, high)
     if not (above and below):
         raise ValueError(f"Expected {name} to be in {interval}, but got {value!r}")
     return float(value)
@@ -56,3 +58,13 @@ def instance(name: str, value: Any, kind: type[T]) -> T:
         given = f"{type(value).__name__}: {reprlib.repr(value)}"
         raise TypeError(f"Expected {name} to be of type {kind.__name__}, but got one of type {given}")
     return value
+
+
+def same_shape(**tensors: Any) -> None:
+    """Tensors of the same shape, with a batch dimension first."""
+    for name, value in tensors.items():
+        if instance(name, value, Tensor).dim() < 2:
+            raise ValueError(f"Expected {name} to have the shape (batch, latent), but got {tuple(value.shape)}")
+    if len({value.shape for value in tensors.values()}) > 1:
+        given = ", ".join(f"{name} {tuple(value.shape)}" for name, value in tensors.items())
+        raise ValueError(f"Expected {', '.join(tensors)} to have the same shape, but got {given}")

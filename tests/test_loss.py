@@ -14,6 +14,10 @@ RECONSTRUCTIONS = ("bce", "bce_with_logits", "cross_entropy", "mse")
 BATCH, TIME, CLASSES, LATENT = 3, 4, 5, 2
 
 
+def torch_is_at_least(*version):
+    return tuple(map(int, torch.__version__.split(".")[:2])) >= version
+
+
 def example(reconstruction, dtype=torch.float64, seed=0):
     """A batch (x, x0, mu, logvar) for that reconstruction, drawn from ``seed``."""
     generator = torch.Generator().manual_seed(seed)
@@ -260,6 +264,8 @@ def test_float32_and_float64_stay_what_they_are(reconstruction, dtype):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("reconstruction", RECONSTRUCTIONS)
 def test_half_precision_is_computed_in_float32(reconstruction, dtype):
+    if dtype == torch.float16 and not torch_is_at_least(2, 1):
+        pytest.skip("torch 2.0 does not compute in float16 on a CPU")
     x, x0, mu, logvar = example(reconstruction, dtype)
     x, mu, logvar = with_gradients(x, mu, logvar)
     losses = VAELoss(reconstruction)(x, x0, mu, logvar)

@@ -34,7 +34,7 @@ _HOMES = {
     "model": ("LSTMVAE",),
     "metrics": ("MEASURES", "evaluate"),
     "plots": ("plot_schedules", "smooth", "styles"),
-    "probe": ("most_frequent", "plot_latent", "posteriors", "probe"),
+    "probe": ("most_frequent", "plot_latent", "posteriors"),
     "training.settings": ("LR_SCHEDULES", "QUICK", "Settings"),
     "training.schedules": ("NAMED", "parse_schedules"),
     "training.hand": ("HandWeight", "Replay"),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from kldanneal import gaussian_kl
+from kldanneal.diagnostics import active_units, log_normal, mutual_information
 from kldanneal.lab.corpora.corpus import Sentences
 from kldanneal.lab.model import LSTMVAE
 from kldanneal.lab.threads import one_thread
@@ -109,51 +109,9 @@ def evaluate(
         standard_error=(neg_elbo.std() / len(neg_elbo) ** 0.5).item(),
         perplexity=torch.exp(neg_elbo.mean() / words).item(),
         active_units=active_units(mu),
-        mutual_information=mutual_information(mu, logvar, z),
+        mutual_information=mutual_information(mu, logvar, z).value,
         iw_nll=iw_nll.mean().item(),
         kl_per_dimension=kl_per_dimension.mean(dim=0).tolist(),
         sentences=len(sentences),
         iw_samples=iw_samples,
     )
-
-
-def active_units(mu: Tensor, threshold: float = 0.01) -> int:
-    """The latent dimensions in use: those whose posterior mean has a variance over sentences above the threshold.
-
-    Args:
-        mu (Tensor): posterior means, (N, L).
-
-    Reference:
-        Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders, ICLR 2016.
-    """
-    return int((mu.var(dim=0) > threshold).sum())
-
-
-def mutual_information(mu: Tensor, logvar: Tensor, z: Tensor) -> float:
-    r"""The information that z carries about which of N sentences it came from, in nats.
-
-    .. math::
-        I(x; z) = \frac{1}{N} \sum_n \log q(z_n | x_n) - \log \frac{1}{N} \sum_m q(z_n | x_m)
-
-    It equals the KL term less KL(q(z) || p(z)), the distance of the aggregate posterior to the prior. It cannot exceed
-    log N, the information that it takes to name one of N sentences: at a KL near log N it says "at least".
-
-    Args:
-        mu, logvar (Tensor): posteriors, (N, L).
-        z (Tensor): one sample of each posterior, (N, L).
-
-    Reference:
-        Hoffman and Johnson, ELBO surgery, NIPS workshop on approximate inference 2016.
-    """
-    log_q_own = log_normal(z, mu, logvar)  # (N,)
-    log_q_any = torch.cat(
-        [log_normal(chunk[:, None], mu, logvar).logsumexp(dim=1) for chunk in z.split(200)]  # (chunk, N) -> (chunk,)
-    )
-    return (log_q_own - log_q_any).mean().item() + math.log(len(mu))
-
-
-def log_normal(z: Tensor, mu: Tensor | float = 0.0, logvar: Tensor | float = 0.0) -> Tensor:
-    """log N(z; mu, exp(logvar)), summed over the last dimension; the prior p(z) without further arguments."""
-    mu, logvar = torch.as_tensor(mu, dtype=z.dtype), torch.as_tensor(logvar, dtype=z.dtype)
-    mu, logvar = mu.to(z.device), logvar.to(z.device)
-    return -0.5 * (math.log(2 * math.pi) + logvar + (z - mu).square() / logvar.exp()).sum(dim=-1)

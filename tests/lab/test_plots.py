@@ -74,7 +74,7 @@ def test_plot_comparison_shows_weight_kl_and_reconstruction():
     assert isinstance(figure, Figure)
     weight, kl, reconstruction = figure.axes
     assert weight.get_title() == "my title"
-    assert list(weight.lines[0].get_ydata()) == runs[0]["kl_weight"]
+    np.testing.assert_allclose(weight.lines[0].get_ydata(), runs[0]["kl_weight"], rtol=1e-12)
     for axes, column in ((kl, "kl"), (reconstruction, "reconstruction")):
         assert list(axes.lines[0].get_xdata()) == runs[0]["step"]
         mean = np.mean([run[column] for run in runs], axis=0)

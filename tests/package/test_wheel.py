@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from elsewhere import ROOT, copy_of_the_repository, environment_on_top, new_environment, run
+from test_types import PROGRAM, check, mypy, pyright
 
 import kldanneal
 
@@ -118,6 +119,11 @@ def test_the_command_says_in_one_line_which_extra_is_missing(practitioner, tmp_p
     assert (ran.returncode, ran.stdout) == (2, "")
     (line,) = ran.stderr.splitlines()
     assert line.startswith("kldanneal: error: ") and 'pip install "kldanneal[notebooks]"' in line
+
+
+@pytest.mark.parametrize("checker", [mypy, pyright])
+def test_type_checkers_find_the_wheel(practitioner, tmp_path, checker):
+    check(checker, PROGRAM, tmp_path, practitioner)
 
 
 def test_a_vae_of_ones_own_trains_and_resumes(practitioner, tmp_path):

@@ -144,11 +144,11 @@ def test_pictures_draw_every_run(known):
 def test_an_interrupted_training_goes_on(tmp_path, monkeypatch):
     small = Settings(steps=80, embedding=4, hidden=4, latent=2)
     plan = [make.Experiment("toy", "", "", small), make.Experiment("toy", "pooling", "last", small)]
-    monkeypatch.setattr("experiments", lambda: iter(plan))
-    monkeypatch.setattr("SEEDS", range(2))
-    monkeypatch.setattr("PATH", tmp_path / "none.json")
+    monkeypatch.setattr(make, "experiments", lambda: iter(plan))
+    monkeypatch.setattr(make, "SEEDS", range(2))
+    monkeypatch.setattr(make, "PATH", tmp_path / "none.json")
     saved = {}
-    monkeypatch.setattr("save_evidence", lambda runs: saved.update(runs=runs.runs, about=runs.about))
+    monkeypatch.setattr(make, "save_evidence", lambda runs: saved.update(runs=runs.runs, about=runs.about))
 
     make.train(tmp_path / "whole", None)
     whole = saved.pop("runs")

@@ -104,7 +104,7 @@ def test_saving_and_loading_changes_nothing(sweep, tmp_path):
 def test_what_is_no_sweep_is_refused_by_name(tmp_path, text):
     path = tmp_path / "other.json"
     path.write_bytes(text)
-    with pytest.raises(ValueError, match=r"The sweep of runs .*other\.json cannot be read"):
+    with pytest.raises(ValueError, match=r"The stored runs .*other\.json cannot be read"):
         load_sweep(path)
 
 

@@ -52,7 +52,7 @@ def plot_two_by_two(evidence: Evidence) -> Figure:
 
 def plot_ablations(evidence: Evidence) -> Figure:
     """The means on the toy language, with one hyperparameter varied at a time."""
-    figure, panels = _panels([""] * len(ABLATIONS), (9, 5), sharex=False, sharey="row")
+    figure, panels = _panels([""] * len(ABLATIONS), (9, 5), sharey=True)
     for column, (hyperparameter, (title, default)) in enumerate(ABLATIONS.items()):
         positions = evidence.positions(hyperparameter)
         for axes, measure in zip(panels[:, column], SHOWN, strict=True):
@@ -70,9 +70,9 @@ def plot_ablations(evidence: Evidence) -> Figure:
     return figure
 
 
-def _panels(titles: Sequence[str], figsize: tuple[float, float], **options: object) -> tuple[Figure, np.ndarray]:
+def _panels(titles: Sequence[str], figsize: tuple[float, float], sharey: bool = False) -> tuple[Figure, np.ndarray]:
     figure = Figure(figsize=figsize, layout="constrained")
-    panels = figure.subplots(len(SHOWN), len(titles), **({"sharex": True} | options))
+    panels = figure.subplots(len(SHOWN), len(titles), sharex="col", sharey="row" if sharey else False)
     for axes, title in zip(panels[0], titles, strict=True):
         axes.set(title=title)
     for axes, measure in zip(panels[:, 0], SHOWN, strict=True):

@@ -22,10 +22,9 @@ def integer(name: str, value: Any, least: int = 0, most: int | None = None) -> i
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"Expected {name} to be an integer, but got {value!r}") from None
-    if number < least:
-        raise ValueError(f"Expected {name} to be at least {least}, but got {value!r}")
-    if most is not None and number > most:
-        raise ValueError(f"Expected {name} to be at most {most:,}, but got {value!r}")
+    if number < least or (most is not None and number > most):
+        allowed = f"at least {least}" if most is None else f"from {least} to {most:,}"
+        raise ValueError(f"Expected {name} to be {allowed}, but got {value!r}")
     return number
 
 
@@ -37,7 +36,8 @@ def number(name: str, value: Any, interval: str) -> float:
     above = (operator.ge if interval[0] == "[" else operator.gt)(value, low)
     below = (operator.le if interval[-1] == "]" else operator.lt)(value, high)
     if not (above and below):
-        raise ValueError(f"Expected {name} to be in {interval}, but got {value!r}")
+        allowed = "a positive finite number" if interval == "(0, inf)" else f"in {interval}"
+        raise ValueError(f"Expected {name} to be {allowed}, but got {value!r}")
     return float(value)
 
 

@@ -50,9 +50,9 @@ def command(capsys, monkeypatch, tmp_path):
     return run
 
 
-def bank(content):
-    Path("bank.json").write_text(json.dumps(content))
-    load_sweep("bank.json")
+def sweep(content):
+    Path("sweep.json").write_text(json.dumps(content))
+    load_sweep("sweep.json")
 
 
 def text(content, **options):
@@ -81,7 +81,7 @@ LIBRARY = [
     (lambda _: VAELoss("l1"), ValueError, ["reconstruction", "'cross_entropy'", "'l1'"]),
     (lambda _: VAELoss(reduction="sum"), ValueError, ["reduction", "'elbo', 'mean'", "'sum'"]),
     (lambda _: VAELoss("cross_entropy", ignore_index=1.5), TypeError, ["ignore_index", "integer", "1.5"]),
-    (lambda _: VAELoss()(X.tolist(), X, MU, MU), TypeError, ["x", "torch.Tensor", "list"]),
+    (lambda _: VAELoss()(X.tolist(), X, MU, MU), TypeError, ["x", "Tensor", "list"]),
     (lambda _: VAELoss()(X, X[:, :4], MU, MU), ValueError, ["x0", "(2, 5)", "(2, 4)"]),
     (lambda _: VAELoss()(X + 1, X, MU, MU), ValueError, ["probabilities x", "[0, 1]", "1.5"]),
     (lambda _: VAELoss()(X, X - 1, MU, MU), ValueError, ["targets x0", "[0, 1]", "-0.5"]),
@@ -89,8 +89,8 @@ LIBRARY = [
     (lambda _: VAELoss()(X, X, MU.long(), MU), TypeError, ["mu", "floating point", "int64"]),
     (lambda _: VAELoss("cross_entropy")(LOGITS, IDS.float(), MU, MU), TypeError, ["x0", "integer", "float32"]),
     (lambda _: VAELoss("cross_entropy")(LOGITS, IDS + 6, MU, MU), ValueError, ["x0", "6"]),
-    (lambda _: gaussian_kl(1.0, MU), TypeError, ["mu", "torch.Tensor", "float"]),
-    (lambda _: gaussian_kl(MU, [0.0]), TypeError, ["logvar", "torch.Tensor", "list"]),
+    (lambda _: gaussian_kl(1.0, MU), TypeError, ["mu", "Tensor", "float"]),
+    (lambda _: gaussian_kl(MU, [0.0]), TypeError, ["logvar", "Tensor", "list"]),
     (lambda _: gaussian_kl(MU, torch.zeros(3)), ValueError, ["same shape", "(2, 3)", "(3,)"]),
     (lambda _: gaussian_kl(MU, torch.zeros(2, 4)), ValueError, ["same shape", "(2, 3)", "(2, 4)"]),
 ]  # fmt: skip
@@ -120,7 +120,7 @@ RUNS = [
     (lambda _: LSTMVAE(10, pooling="sum"), ValueError, ["pooling", "'max', 'last'", "'sum'"]),
     (lambda _: Run("toy", Annealer(1)), TypeError, ["corpus", "Corpus", "'toy'"]),
     (lambda corpus: Run(corpus, Annealer(1), {"steps": 5}), TypeError, ["settings", "Settings", "{'steps': 5}"]),
-    (lambda corpus: Run(corpus, Annealer(1), seed=-1), ValueError, ["seed", "0 to 2**63 - 1", "-1"]),
+    (lambda corpus: Run(corpus, Annealer(1), seed=-1), ValueError, ["seed", "0 to 9,223,372,036,854,775,807", "-1"]),
     (lambda corpus: Run(corpus, Annealer(1), device="gpu"), ValueError, ["device", "'auto', 'cpu' or 'cuda'", "'gpu'"]),
     (lambda corpus: Comparison(corpus, {}), ValueError, ["at least one schedule"]),
     (lambda corpus: Comparison(corpus, {"a": Annealer(1)}, seeds=[0.5]), TypeError, ["seed", "int", "0.5"]),
@@ -128,9 +128,9 @@ RUNS = [
     (lambda _: parse_schedule("linear:total_steps=ten", steps=100), ValueError, ["'ten'", "not a number"]),
     (lambda _: parse_schedule("cyclical", steps=100, cycles=0), ValueError, ["cycles", "at least 1", "0"]),
     (lambda _: parse_schedules(["constant"] * 2, steps=100), ValueError, ["every schedule once", "constant"]),
-    (lambda _: bank({"about": {}, "steps": [], "runs": 3}), ValueError, ["bank.json", "cannot be read", "int"]),
-    (lambda _: bank({"about": {}, "steps": [], "runs": ["x"]}), ValueError, ["bank.json", "cannot be read"]),
-    (lambda _: bank({"about": {}, "runs": []}), ValueError, ["bank.json", "cannot be read", "'steps'"]),
+    (lambda _: sweep({"about": {}, "steps": [], "runs": 3}), ValueError, ["sweep.json", "cannot be read", "int"]),
+    (lambda _: sweep({"about": {}, "steps": [], "runs": ["x"]}), ValueError, ["sweep.json", "cannot be read"]),
+    (lambda _: sweep({"about": {}}), ValueError, ["sweep.json", "cannot be read", "'runs'"]),
     (lambda _: load_sweep("no.json"), FileNotFoundError, ["no.json"]),
 ]
 
@@ -163,7 +163,7 @@ def test_bad_input_is_refused_by_name_and_value(tiny_corpus, tmp_path, monkeypat
     [
         ("compare --steps many", ["--steps", "'many'"]),
         ("compare --steps 0", ["steps", "1 to", "0"]),
-        ("compare --seeds 0", ["--seeds", "1 to 1000", "0"]),
+        ("compare --seeds 0", ["--seeds", "1 to 1,000", "0"]),
         ("compare --schedules cyclic", ["constant, monotonic", "'cyclic'"]),
         ("compare --schedules constant,constant", ["every schedule once", "constant"]),
         ("compare --corpus nowhere.txt", ["toy, docstrings, ptb", "nowhere.txt"]),

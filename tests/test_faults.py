@@ -133,7 +133,7 @@ docstrings.user_cache_path = ptb.user_cache_path = lambda *_: folder / "cache"
 docstrings._roots = lambda: (Path(sys.modules[name].__file__).parent for name in ("email", "json"))
 assert len(load_corpus("docstrings", max_length=30).train) > 50
 assert len(load_corpus("toy").train) == 20_000
-options = ["--steps=4", "--seeds=1", "--embedding=4", "--hidden=4", "--latent=2"]
+options = ["--steps=8", "--seeds=1", "--embedding=4", "--hidden=4", "--latent=2"]
 assert main(["compare", "--corpus", text, "--out", str(folder / "out"), *options]) == 0
 assert main(["schedule", "cyclical"]) == 0
 corpus = load_corpus(text)
@@ -276,19 +276,23 @@ class Bomb:
 
 
 @pytest.mark.parametrize("write", [partial(pickle.dump, protocol=2), pickle.dump, torch.save], ids=["2", "5", "torch"])
-def test_a_bomb_for_a_checkpoint_or_a_bank_is_refused_unexecuted(text_file, tmp_path, capsys, write):
+def test_a_bomb_for_a_checkpoint_or_a_sweep_is_refused_unexecuted(text_file, tmp_path, capsys, write):
     arguments = ["compare", "--corpus", str(text_file), "--schedules=constant", "--out", str(tmp_path / "out"), *TINY]
     assert main(arguments) == 0
-    checkpoint, bank, marker = tmp_path / "out/checkpoints/constant-0.pt", tmp_path / "bank.json", tmp_path / "executed"
-    for path in (checkpoint, bank):
+    checkpoint, sweep, marker = (
+        tmp_path / "out/checkpoints/constant-0.pt",
+        tmp_path / "sweep.json",
+        tmp_path / "executed",
+    )
+    for path in (checkpoint, sweep):
         with path.open("wb") as file:
             write({"identity": {}, "runs": [Bomb(marker)]}, file)
     capsys.readouterr()
     assert main(["compare", "--resume", "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and str(checkpoint) in error and "cannot be read" in error
-    with pytest.raises(ValueError, match=r"The bank of runs .*bank\.json cannot be read"):
-        load_sweep(bank)
+    with pytest.raises(ValueError, match=r"The stored runs .*sweep\.json cannot be read"):
+        load_sweep(sweep)
     assert not marker.exists()
     torch.load(checkpoint, weights_only=False) if write is torch.save else pickle.loads(checkpoint.read_bytes())
     assert marker.exists()  # the bomb is a real one

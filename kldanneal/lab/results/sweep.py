@@ -71,7 +71,8 @@ class Sweep:
     @property
     def steps(self) -> range:
         """The updates at which the curves have a point."""
-        return range(EVERY, self.about["settings"]["steps"] + 1, EVERY)
+        points = len(next(iter(self.runs.values()))[0].kl_curve)
+        return range(EVERY, EVERY * points + 1, EVERY)
 
     def closest(self, annealer: Annealer) -> Cell:
         """The cell of the same shape and mode whose ramp (or, in cycles, whose cycle) is closest in length.
@@ -115,9 +116,12 @@ def load_sweep(path: str | Path = PATH) -> Sweep:
     """The sweep that comes with the package, or another that :func:`save_sweep` wrote."""
     about, rows = stored.load(path)
     runs: dict[Cell, list[Outcome]] = {}
-    for row in rows:
-        outcome = Outcome(**{field.name: row[field.name] for field in fields(Outcome)})
-        runs.setdefault(Cell(*row["cell"]), []).append(outcome)
+    try:
+        for row in rows:
+            outcome = Outcome(**{field.name: row[field.name] for field in fields(Outcome)})
+            runs.setdefault(Cell(*row["cell"]), []).append(outcome)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"The stored runs {path} cannot be read: {error!r}") from None
     return Sweep(about, runs)
 
 

@@ -146,9 +146,9 @@ print(background.running)
 @pytest.fixture
 def explorer():
     """With runs of 60 updates behind its button."""
-    bank = load_sweep()
-    settings = {**bank.about["settings"], "steps": 60}
-    explorer = ScheduleExplorer(replace(bank, about={**bank.about, "settings": settings}))
+    sweep = load_sweep()
+    settings = {**sweep.about["settings"], "steps": 60}
+    explorer = ScheduleExplorer(replace(sweep, about={**sweep.about, "settings": settings}))
     yield explorer
     explorer.background.stop()
 
@@ -167,11 +167,11 @@ def test_each_control_changes_the_picture_and_draws_that_schedule(explorer, name
     assert explorer.background.message.value == ""
 
 
-def test_the_curves_and_the_mark_are_those_of_the_nearest_run(explorer):
+def test_the_curves_and_the_mark_are_those_of_the_closest_run(explorer):
     explorer.cyclical.value = True
     explorer.shape.value = "logistic"
     cell = Cell("logistic", True, 50)  # to 60
-    outcomes = explorer.bank.runs[cell]
+    outcomes = explorer.sweep.runs[cell]
     assert explorer.cell == cell
     for seed, outcome in enumerate(outcomes):
         assert list(explorer.outcome.curves["kl", seed].get_ydata()) == outcome.kl_curve
@@ -181,7 +181,7 @@ def test_the_curves_and_the_mark_are_those_of_the_nearest_run(explorer):
     assert "logistic, total_steps 50, cycles" in explorer.summary.value
 
 
-def test_the_map_is_drawn_again_only_when_the_nearest_run_changes(explorer):
+def test_the_map_is_drawn_again_only_when_the_closest_run_changes(explorer):
     before = bytes(explorer.map_picture.value)
     explorer.baseline.value = 0.5
     assert bytes(explorer.map_picture.value) == before
@@ -246,13 +246,13 @@ def test_a_run_that_fails_says_so(explorer, monkeypatch):
 
 def test_static_pictures_show_the_same():
     annealer = Annealer(400, "cosine", cyclical=True)
-    bank = load_sweep()
-    cell = bank.nearest(annealer)
+    sweep = load_sweep()
+    cell = sweep.closest(annealer)
     figure = plot_outcome(annealer)
     drawn = [line.get_ydata() for axes in figure.axes for line in axes.lines]
     assert any(list(ydata) == annealer.schedule(2000) for ydata in drawn)
-    assert all(any(list(ydata) == run.kl_curve for ydata in drawn) for run in bank.runs[cell])
+    assert all(any(list(ydata) == run.kl_curve for ydata in drawn) for run in sweep.runs[cell])
     axes = plot_map(annealer).axes[0]
     shown = [float(text.get_text()) for text in axes.texts]
-    assert len(shown) == 36 and shown[5] == pytest.approx(bank.mean(Cell("linear", False, 2000), "kl"), abs=0.005)
-    assert not plot_map(Annealer(1, disable=True)).axes[0].patches[0].get_visible() and CONSTANT in bank.runs
+    assert len(shown) == 36 and shown[5] == pytest.approx(sweep.mean(Cell("linear", False, 2000), "kl"), abs=0.005)
+    assert not plot_map(Annealer(1, disable=True)).axes[0].patches[0].get_visible() and CONSTANT in sweep.runs

@@ -85,7 +85,7 @@ def test_the_words_say_what_is_drawn(widget):
 
 def test_both_panels_have_the_same_limits(widget):
     train(widget)
-    for left, right in zip(*(panel.axes for panel in widget.panels), strict=True):
+    for left, right in zip(*(panel.panels.axes for panel in widget.panels), strict=True):
         assert left.get_ylim() == right.get_ylim() and left.get_xlim() == right.get_xlim()
 
 
@@ -112,7 +112,7 @@ def test_the_button_trains_both_on_the_same_seed_and_shows_the_outcome(widget, t
     assert widget.results.layout.display is None
     for name in schedules:
         metrics = alone.metrics[name, 3]
-        assert f"<b>{name}</b></td>" in widget.table.value
+        assert f"<th>{name}</th>" in widget.table.value
         assert f"{metrics.kl:.3f}</td>" in widget.table.value and f"{metrics.neg_elbo:.2f}</td>" in widget.table.value
     for words in alone.verdict().splitlines():
         assert words.split(":")[0] in widget.table.value

@@ -11,8 +11,9 @@ Modules, in reading order:
     loss        VAELoss, gaussian_kl: the two terms of the negative ELBO, in nats per example
     annealing   Annealer: the weight of the KL term, a pure function of the step and a counter
     shapes      the curves along which the weight rises
-    guides      pages with examples: other libraries' schedules in Annealer; coming from vae-annealing
+    diagnostics  Posteriors: has the posterior of my model collapsed?
     integrations  callbacks for Lightning and transformers; import the one that you use
+    guides      pages with examples: training loops, other libraries' schedules, coming from vae-annealing
     lab         what the notebooks train, measure and draw; needs the extra: pip install "kldanneal[notebooks]"
 """
 
@@ -20,4 +21,4 @@ from kldanneal.annealing import Annealer
 from kldanneal.loss import VAELoss, gaussian_kl
 
 __all__ = ["Annealer", "VAELoss", "gaussian_kl"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -44,9 +44,9 @@ _HOMES = {
     "results.sweep": ("TOTAL_STEPS", "Cell", "load_sweep"),
     "threads": ("cores",),
     "widgets.driver": ("DriveTheWeight",),
-    "widgets.drive_plots": ("plot_driven", "plot_units"),
+    "widgets.figures": ("plot_driven", "plot_side_by_side", "plot_units"),
     "widgets.explorer": ("ScheduleExplorer", "plot_map", "plot_outcome"),
-    "widgets.side_by_side": ("SideBySide", "plot_side_by_side"),
+    "widgets.side_by_side": ("SideBySide",),
     "notebook": ("start",),
 }
 __all__ = sorted(name for names in _HOMES.values() for name in names)

@@ -3,7 +3,7 @@
 explorer      shape a schedule, and see the closest stored run
 side_by_side  two schedules train at the same time
 driver        move the KL weight by hand while a model trains
-drive_plots   the pictures of such a drive
+figures       the figures whose lines move
 picture       a figure that follows a slider
 background    training that never blocks a widget
 """

@@ -18,7 +18,7 @@ from kldanneal.lab.training.run import Run, check_run, pick_device
 from kldanneal.lab.training.schedules import NAMED, parse_schedule
 from kldanneal.lab.training.settings import QUICK, Settings
 from kldanneal.lab.widgets.background import Background, Stop
-from kldanneal.lab.widgets.drive_plots import DrivePlot, UnitsPlot
+from kldanneal.lab.widgets.figures import DrivePlot, UnitsPlot
 from kldanneal.lab.widgets.picture import Picture
 
 SCHEDULES = [*NAMED, "linear:ratio=0.9"]  # the last is one ramp over nine tenths of the run

@@ -9,65 +9,23 @@ from typing import Any
 
 import ipywidgets as W
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm.notebook import tqdm
 
 from kldanneal import Annealer
 from kldanneal.annealing import SHAPES
-from kldanneal.lab.corpora import toy
 from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.metrics import MEASURES
-from kldanneal.lab.plots import EMPTY, History, TrainingPanels, reconstruction_limits, styles
+from kldanneal.lab.plots import EMPTY
 from kldanneal.lab.results import report
 from kldanneal.lab.tables import table
 from kldanneal.lab.training.comparison import Comparison
 from kldanneal.lab.training.run import check_run, pick_device
 from kldanneal.lab.training.settings import QUICK, Settings
 from kldanneal.lab.widgets.background import Background, on_any_page
+from kldanneal.lab.widgets.figures import Panel
 from kldanneal.lab.widgets.picture import Picture
-
-
-class Panel:
-    """One run in three axes, one below the other: KL weight, KL, reconstruction. Limits are fixed, lines move."""
-
-    def __init__(self, axes: Sequence[Axes], steps: int) -> None:
-        self.panels, self.window = TrainingPanels(axes, steps, (toy.ENTROPY - 4, toy.ENTROPY + 6)), max(1, steps // 100)
-        weight = axes[0]
-        self.title = weight.set_title(" ")
-        (self.planned,) = weight.plot([], [], linewidth=1, alpha=0.6)
-        self.lines = self.panels.lines()
-        self.moving = [self.title, self.planned, *self.lines.values()]
-
-    def fit_to(self, corpus: Corpus) -> None:
-        """Sets the limits of the reconstruction, and the line at the entropy, if it is known."""
-        self.panels.fit_to(reconstruction_limits(corpus), corpus.entropy)
-
-    def show(self, name: str, history: History, planned: Sequence[float] = ()) -> None:
-        """Sets the lines: a run as far as it has come, and thin the KL weight that is planned for all of it."""
-        style = styles([name])[name]
-        self.title.set_text(name)
-        self.planned.set(data=(range(len(planned)), planned), color=style["color"])
-        self.panels.show(self.lines, history, self.window)
-        for line in self.lines.values():
-            line.set(**style)
-
-
-def plot_side_by_side(histories: Mapping[str, History], corpus: Corpus) -> Figure:
-    """Runs beside each other on the same axes: KL weight, KL and reconstruction over the updates.
-
-    Args:
-        histories: a :meth:`~kldanneal.lab.training.run.Run.history` for each schedule, from left to right.
-        corpus (Corpus): what they were trained on; it sets the limits of the reconstruction.
-    """
-    figure = Figure(figsize=(9.5, 6), layout="constrained")
-    columns = figure.subplots(3, len(histories), sharex=True, squeeze=False, height_ratios=(1, 1.5, 1.2)).T
-    for axes, (name, history) in zip(columns, histories.items(), strict=True):
-        panel = Panel(axes, len(history["step"]))
-        panel.fit_to(corpus)
-        panel.show(name, history)
-    return figure
 
 
 class SideBySide(W.VBox):

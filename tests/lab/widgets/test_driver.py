@@ -18,8 +18,8 @@ from kldanneal.lab.training.hand import HandWeight, Replay
 from kldanneal.lab.training.run import Run
 from kldanneal.lab.training.schedules import parse_schedule
 from kldanneal.lab.training.settings import Settings
-from kldanneal.lab.widgets.drive_plots import plot_driven, plot_units
 from kldanneal.lab.widgets.driver import DriveTheWeight, compare_runs, first
+from kldanneal.lab.widgets.figures import plot_driven, plot_units
 
 SMALL = Settings(steps=40, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4, word_dropout=0.2)
 ENDLESS = replace(SMALL, steps=20_000)

@@ -7,11 +7,13 @@ import pytest
 from conftest import our_threads, wait_for
 
 from kldanneal import Annealer
-from kldanneal.lab.plots import smooth, styles
+from kldanneal.lab.plots import reconstruction_limits, smooth, styles
+from kldanneal.lab.results import report
 from kldanneal.lab.training.comparison import Comparison
 from kldanneal.lab.training.run import Run
 from kldanneal.lab.training.settings import Settings
-from kldanneal.lab.widgets.side_by_side import SideBySide, plot_side_by_side, reconstruction_limits
+from kldanneal.lab.widgets.figures import plot_side_by_side
+from kldanneal.lab.widgets.side_by_side import SideBySide
 
 SMALL = Settings(steps=40, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4, word_dropout=0.2)
 ENDLESS = replace(SMALL, steps=10**6)
@@ -114,7 +116,7 @@ def test_the_button_trains_both_on_the_same_seed_and_shows_the_outcome(widget, t
         metrics = alone.metrics[name, 3]
         assert f"<th>{name}</th>" in widget.table.value
         assert f"{metrics.kl:.3f}</td>" in widget.table.value and f"{metrics.neg_elbo:.2f}</td>" in widget.table.value
-    for words in alone.verdict().splitlines():
+    for words in report.verdict(alone.rows()).splitlines():
         assert words.split(":")[0] in widget.table.value
     assert [name in shown.value for name, shown in zip(schedules, widget.samples, strict=True)] == [True, True]
     assert widget.samples[0].value.count("<li>") == 6

@@ -1,12 +1,24 @@
-"""The pictures of a drive: KL weight, KL and reconstruction over the updates, and the latent dimensions in use."""
+"""The figures whose lines move: a drive and its latent dimensions, and runs side by side."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kldanneal.lab.corpora import toy
 from kldanneal.lab.corpora.corpus import Corpus
-from kldanneal.lab.plots import BLACK, BLUE, EMPTY, GREY, VERMILION, History, TrainingPanels, reconstruction_limits
+from kldanneal.lab.plots import (
+    BLACK,
+    BLUE,
+    EMPTY,
+    GREY,
+    VERMILION,
+    History,
+    TrainingPanels,
+    reconstruction_limits,
+    styles,
+)
 
 HAND, OTHER, REPLAY = VERMILION, BLUE, BLACK
 NAMES = {"schedule": "schedule", "hand": "by hand", "replay": "replayed"}  # in the legend
@@ -25,12 +37,12 @@ class DrivePlot:
         highest = 2 * corpus.entropy if corpus.entropy is not None else reconstruction_limits(corpus)[1]
         self.panels = TrainingPanels(axes, steps, (0, highest), corpus.entropy)
         self.axes = weight, _, reconstruction = self.panels.axes
-        styles = {
+        looks = {
             "schedule": {"color": OTHER, "linewidth": 1},
             "hand": {"color": HAND, "linewidth": 1.8},
             "replay": {"color": REPLAY, "linewidth": 1, "linestyle": ":"},
         }
-        self.lines = {who: self.panels.lines(names.get(who, "_"), **style) for who, style in styles.items()}
+        self.lines = {who: self.panels.lines(names.get(who, "_"), **style) for who, style in looks.items()}
         dashed = {"linewidth": 1, "linestyle": "--"}
         (self.planned,) = weight.plot([], [], color=OTHER, **dashed)
         (self.bound,) = reconstruction.plot([], [], color=HAND, label=f"{names['hand']}, -ELBO", **dashed)
@@ -108,3 +120,44 @@ def plot_units(variances: Sequence[float]) -> Figure:
     plot = UnitsPlot(len(variances), figsize=(7, 2.6))
     plot.show(variances)
     return plot.figure
+
+
+class Panel:
+    """One run in three axes, one below the other: KL weight, KL, reconstruction. Limits are fixed, lines move."""
+
+    def __init__(self, axes: Sequence[Axes], steps: int) -> None:
+        self.panels, self.window = TrainingPanels(axes, steps, (toy.ENTROPY - 4, toy.ENTROPY + 6)), max(1, steps // 100)
+        weight = axes[0]
+        self.title = weight.set_title(" ")
+        (self.planned,) = weight.plot([], [], linewidth=1, alpha=0.6)
+        self.lines = self.panels.lines()
+        self.moving = [self.title, self.planned, *self.lines.values()]
+
+    def fit_to(self, corpus: Corpus) -> None:
+        """Sets the limits of the reconstruction, and the line at the entropy, if it is known."""
+        self.panels.fit_to(reconstruction_limits(corpus), corpus.entropy)
+
+    def show(self, name: str, history: History, planned: Sequence[float] = ()) -> None:
+        """Sets the lines: a run as far as it has come, and thin the KL weight that is planned for all of it."""
+        style = styles([name])[name]
+        self.title.set_text(name)
+        self.planned.set(data=(range(len(planned)), planned), color=style["color"])
+        self.panels.show(self.lines, history, self.window)
+        for line in self.lines.values():
+            line.set(**style)
+
+
+def plot_side_by_side(histories: Mapping[str, History], corpus: Corpus) -> Figure:
+    """Runs beside each other on the same axes: KL weight, KL and reconstruction over the updates.
+
+    Args:
+        histories: a :meth:`~kldanneal.lab.training.run.Run.history` for each schedule, from left to right.
+        corpus (Corpus): what they were trained on; it sets the limits of the reconstruction.
+    """
+    figure = Figure(figsize=(9.5, 6), layout="constrained")
+    columns = figure.subplots(3, len(histories), sharex=True, squeeze=False, height_ratios=(1, 1.5, 1.2)).T
+    for axes, (name, history) in zip(columns, histories.items(), strict=True):
+        panel = Panel(axes, len(history["step"]))
+        panel.fit_to(corpus)
+        panel.show(name, history)
+    return figure

@@ -187,9 +187,10 @@ class ScheduleExplorer(W.VBox):
         if self.metrics and self.trained == annealer:
             rows.append(("trained now", self.metrics))
         names = ("kl", "reconstruction", "neg_elbo", "active_units", "mutual_information")
-        cells = [["", *(MEASURES[name].heading for name in names)]]
-        for title, run in rows:
-            cells.append([title, *(f"{getattr(run, name):.{MEASURES[name].digits}f}" for name in names)])
+        cells = [["", *(title for title, _ in rows)]]  # a column for each run, which fits a phone
+        for name in names:
+            measure = MEASURES[name]
+            cells.append([measure.heading, *(f"{getattr(run, name):.{measure.digits}f}" for _, run in rows)])
         return (
             f"Closest run: <b>{cell.shape}, total_steps {cell.total_steps}, {_mode(cell.cyclical)}</b>, ratio {RATIO}, "
             f"baseline 0. Its KL weight differs by {self.outcome.apart():.2f} on average."

@@ -57,9 +57,11 @@ def test_the_kernel_has_ipywidgets_7_7_and_a_google_colab(colab):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_unchanged(colab, path):
-    ran = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", str(path))
-    assert ran.returncode == 0, ran.stdout[-5000:]
+def test_the_set_up_cell_and_the_widgets_run_unchanged(colab, path):
+    """The other cells do not ask where they run; `make test` runs them."""
+    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    wanted = [cell.source for cell in code[1:] if {"widget-setup", "widget"} & set(cell.metadata.get("tags", []))]
+    execute(code[0].source, *wanted)  # an error in a cell is raised here
     assert colab.read_text(encoding="utf-8").splitlines() == ["widget manager on"]  # and no pip: nothing was missing
 
 

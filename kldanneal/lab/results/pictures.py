@@ -28,7 +28,7 @@ def plot_measured(evidence: Evidence) -> Figure:
                 _point(axes, x, of_seeds, style["color"])
             axes.set(xticks=range(4), xticklabels=["constant", "mono-\ntonic", "monotonic\n-long", "cyclical"])
     panels[1, 0].axhline(ENTROPY, color="black", linestyle=":", linewidth=1)
-    panels[1, 0].annotate("entropy: no model can be lower", (3.4, ENTROPY), ha="right", va="bottom", fontsize=8)
+    panels[1, 0].annotate("entropy: no model can be lower", (3, ENTROPY), ha="right", va="bottom", fontsize=8)
     return figure
 
 

@@ -22,9 +22,10 @@ def integer(name: str, value: Any, least: int = 0, most: int | None = None) -> i
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"Expected {name} to be an integer, but got {value!r}") from None
-    if number < least or (most is not None and number > most):
-        allowed = f"at least {least}" if most is None else f"from {least} to {most:,}"
-        raise ValueError(f"Expected {name} to be {allowed}, but got {value!r}")
+    if number < least:
+        raise ValueError(f"Expected {name} to be at least {least}, but got {value!r}")
+    if most is not None and number > most:
+        raise ValueError(f"Expected {name} to be at most {most:,}, but got {value!r}")
     return number
 
 

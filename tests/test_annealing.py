@@ -445,7 +445,7 @@ def test_bad_arguments_are_refused_by_name_and_value(arguments, error, words):
     ("call", "error", "words"),
     [
         (lambda annealer: annealer.weight_at(-1), ValueError, ["step", "at least 0", "-1"]),
-        (lambda annealer: setattr(annealer, "current_step", 5), ValueError, ["current_step", "0 to 4", "5"]),
+        (lambda annealer: setattr(annealer, "current_step", 5), ValueError, ["current_step", "at most 4", "5"]),
         (lambda annealer: setattr(annealer, "current_step", -1), ValueError, ["current_step", "at least 0", "-1"]),
         (lambda annealer: setattr(annealer, "current_step", 1.0), TypeError, ["current_step", "integer", "1.0"]),
         (lambda annealer: setattr(annealer, "cyclical", 1), TypeError, ["cyclical", "True or False", "1"]),

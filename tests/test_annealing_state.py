@@ -68,7 +68,7 @@ def test_settings_that_differ_are_refused_by_name_and_nothing_changes(names):
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"current_step": 5}, ValueError, ["current_step", "0 to 4", "5"]),
+        ({"current_step": 5}, ValueError, ["current_step", "at most 4", "5"]),
         ({"current_step": -1}, ValueError, ["current_step", "at least 0", "-1"]),
         ({"current_step": 1.5}, (TypeError, ValueError), ["current_step", "integer", "1.5"]),
         ({"current_step": None}, (TypeError, ValueError), ["current_step", "integer", "None"]),

@@ -111,7 +111,7 @@ CORPORA = [
 ]
 
 RUNS = [
-    (lambda _: Settings(steps=0), ValueError, ["steps", "1 to 1,000,000,000", "0"]),
+    (lambda _: Settings(steps=0), ValueError, ["steps", "at least 1", "0"]),
     (lambda _: Settings(hidden=64.0), TypeError, ["hidden", "integer", "64.0"]),
     (lambda _: Settings(lr=-1), ValueError, ["lr", "positive finite", "-1"]),
     (lambda _: Settings(word_dropout=1.0), ValueError, ["word_dropout", "[0, 1)", "1.0"]),
@@ -120,7 +120,7 @@ RUNS = [
     (lambda _: LSTMVAE(10, pooling="sum"), ValueError, ["pooling", "'max', 'last'", "'sum'"]),
     (lambda _: Run("toy", Annealer(1)), TypeError, ["corpus", "Corpus", "'toy'"]),
     (lambda corpus: Run(corpus, Annealer(1), {"steps": 5}), TypeError, ["settings", "Settings", "{'steps': 5}"]),
-    (lambda corpus: Run(corpus, Annealer(1), seed=-1), ValueError, ["seed", "0 to 9,223,372,036,854,775,807", "-1"]),
+    (lambda corpus: Run(corpus, Annealer(1), seed=-1), ValueError, ["seed", "at least 0", "-1"]),
     (lambda corpus: Run(corpus, Annealer(1), device="gpu"), ValueError, ["device", "'auto', 'cpu' or 'cuda'", "'gpu'"]),
     (lambda corpus: Comparison(corpus, {}), ValueError, ["at least one schedule"]),
     (lambda corpus: Comparison(corpus, {"a": Annealer(1)}, seeds=[0.5]), TypeError, ["seed", "int", "0.5"]),
@@ -162,8 +162,8 @@ def test_bad_input_is_refused_by_name_and_value(tiny_corpus, tmp_path, monkeypat
     "arguments, words",
     [
         ("compare --steps many", ["--steps", "'many'"]),
-        ("compare --steps 0", ["steps", "1 to", "0"]),
-        ("compare --seeds 0", ["--seeds", "1 to 1,000", "0"]),
+        ("compare --steps 0", ["steps", "at least 1", "0"]),
+        ("compare --seeds 0", ["--seeds", "at least 1", "0"]),
         ("compare --schedules cyclic", ["constant, monotonic", "'cyclic'"]),
         ("compare --schedules constant,constant", ["every schedule once", "constant"]),
         ("compare --corpus nowhere.txt", ["toy, docstrings, ptb", "nowhere.txt"]),
@@ -172,7 +172,7 @@ def test_bad_input_is_refused_by_name_and_value(tiny_corpus, tmp_path, monkeypat
         ("compare --shape square", ["--shape", "'square'", "linear"]),
         ("compare --resume --out nowhere", ["--resume", "nowhere", "config.json"]),
         ("compare --max-length 0 --corpus toy", ["max_length", "at least 1", "0"]),
-        ("schedule cyclical --steps 0", ["--steps", "1 to 1,000,000", "0"]),
+        ("schedule cyclical --steps 0", ["--steps", "at least 1", "0"]),
         ("schedule cyclical --steps 9 --cycles 4", ["cycles", "9 steps", "4"]),
         ("schedule linear:baseline=2", ["baseline", "[0, 1]", "2"]),
         ("schedule", ["schedules"]),

@@ -81,11 +81,11 @@ def test_shapes_cannot_change():
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: Logistic(0), ValueError, ["steepness", "(0, inf)", "0"]),
+        (lambda: Logistic(0), ValueError, ["steepness", "positive finite", "0"]),
         (lambda: Logistic(12, 1.5), ValueError, ["midpoint", "[0, 1]", "1.5"]),
         (lambda: Logistic("12"), TypeError, ["steepness", "number", "'12'"]),
-        (lambda: Power(-2), ValueError, ["exponent", "(0, inf)", "-2"]),
-        (lambda: Exponential(math.inf), ValueError, ["rate", "(0, inf)", "inf"]),
+        (lambda: Power(-2), ValueError, ["exponent", "positive finite", "-2"]),
+        (lambda: Exponential(math.inf), ValueError, ["rate", "positive finite", "inf"]),
         (lambda: ZeroThenRamp(1), ValueError, ["zero", "[0, 1)", "1"]),
         (lambda: ZeroThenRamp(0.5, "cubic"), ValueError, ["shape", "'linear'", "'cubic'"]),
         (lambda: ZeroThenRamp(0.5, lambda p: p / 2), ValueError, ["shape(1) = 1", "0.5"]),

@@ -574,7 +574,7 @@ SIZES = ("steps", "batch_size", "lr_cycles", "embedding", "hidden", "latent")
 POSITIVE = ("lr", "clip")
 SHARES = ("word_dropout", "dropout")
 BAD_SETTINGS = [
-    *((name, value, "from 1 to") for name in SIZES for value in (0, -1, LARGEST[name] + 1)),
+    *((name, value, "at ") for name in SIZES for value in (0, -1, LARGEST[name] + 1)),
     *((name, value, "an integer") for name in SIZES for value in (1.5, True, "12", None, math.nan)),
     *((name, value, "a positive finite number") for name in POSITIVE for value in (0, -1.0, math.nan, math.inf)),
     *((name, value, "number") for name in POSITIVE for value in (True, "0.1", None)),

@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 import torch
 
+from kldanneal.lab.cli import main
 from kldanneal.lab.corpora import toy
 from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.corpora.load import load_corpus
@@ -35,6 +36,21 @@ def tiny_corpus(text_file: Path) -> Corpus:
 @pytest.fixture(scope="session")
 def toy_corpus() -> Corpus:
     return load_corpus("toy")
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs the command in this process: its exit status, standard output and standard error."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as error:  # argparse
+            status = error.code
+        return status, *capsys.readouterr()
+
+    return run
 
 
 def same(a, b):

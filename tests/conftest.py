@@ -18,6 +18,13 @@ hypothesis.settings.register_profile("kldanneal", deadline=None, derandomize=Tru
 hypothesis.settings.load_profile("kldanneal")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """nbval gives a cell that has ended 5 seconds to hand over its output, which a busy machine may exceed."""
+    for item in items:
+        if hasattr(item, "output_timeout"):  # a cell of a notebook
+            item.output_timeout = 600
+
+
 @pytest.fixture(scope="session")
 def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """300 sentences of the toy language, one a line."""

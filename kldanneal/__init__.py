@@ -1,4 +1,4 @@
-"""kldanneal: watch the KL term of a text VAE vanish, and anneal its weight to bring it back.
+"""kldanneal: watch posterior collapse (KL vanishing) in a text VAE, and anneal the KL weight to bring the KL back.
 
 For a training loop of your own, three lines:
 

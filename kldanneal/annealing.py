@@ -203,7 +203,7 @@ class Annealer:
         ramp = self.ratio * self.total_steps
         if math.isclose(ramp, round(ramp), rel_tol=1e-12):  # 0.55 * 100 is 55.00000000000001
             ramp = round(ramp)
-        if step >= ramp:  # exact ends, whatever rounding does in between
+        if step >= ramp:  # exactly max_weight, without rounding errors
             return self.max_weight
         if step <= 0:
             return self.baseline

@@ -50,7 +50,7 @@ class OneLineParser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit status: 0, 2 for anything the user can mend, 130 when interrupted.
 
-    It is 141, and nothing is said, when whatever reads its output has seen enough, as ``| head`` has.
+    It is 141, without a message, if the reader of its output closes it, as ``| head`` does.
     """
     try:
         try:
@@ -140,7 +140,7 @@ def _resumed(out: Path, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _claim(out: Path, config: dict[str, Any], digest: str, resume: bool) -> None:
-    """Makes the folder and writes config.json first, so that whatever happens later can be resumed."""
+    """Makes the folder and writes config.json first, so that a run that is stopped later can be resumed."""
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     if resume:
         saved = json.loads((out / "config.json").read_text(encoding="utf-8")).get("corpus_digest")
@@ -152,7 +152,7 @@ def _claim(out: Path, config: dict[str, Any], digest: str, resume: bool) -> None
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(prog="kldanneal", description="Watch the KL term of a text VAE vanish, and anneal it back.")
+    parser = OneLineParser(prog="kldanneal", description="Watch posterior collapse in a text VAE, and anneal the KL weight.")
     parser.add_argument("--version", action="version", version=f"kldanneal {kldanneal.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=OneLineParser)
 

@@ -1,7 +1,7 @@
 """What a trained VAE has learnt, in nats per sentence on held-out text, always at KL weight 1.
 
 A falling training loss at a low KL weight says little. These numbers belong together: a KL of 0 with 0 active units and
-no mutual information is a collapsed posterior, whatever the -ELBO.
+no mutual information is a collapsed posterior, even if the -ELBO is good.
 """
 
 import math
@@ -42,7 +42,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Metrics:
-    """Measures of one model on one set of sentences; nats per sentence where nothing else is said.
+    """Measures of one model on one set of sentences; in nats per sentence, except where stated.
 
     - reconstruction: -log p(x|z), z drawn once from q(z|x).
     - kl: KL(q(z|x) || p(z)), and kl_per_dimension, its share in each latent dimension.
@@ -79,7 +79,7 @@ def evaluate(
 ) -> Metrics | None:
     """Measures a model on held-out sentences; the draws of z come from a generator of its own.
 
-    It takes a second or more. If ``stop`` is set, which is looked at before every batch, it returns None.
+    It takes a second or more. ``stop`` is checked before every batch; if it is set, the result is None.
     """
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)

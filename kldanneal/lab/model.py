@@ -5,7 +5,7 @@
     decoder   z is the initial state and part of every input; LSTM -> logits of the next word  p(x|z)
 
 The decoder also sees the words before the one it predicts. That second path, from the words and not from z, is what
-makes the KL term vanish: word dropout narrows it, annealing gives the path through z a head start.
+causes posterior collapse (KL vanishing). Word dropout weakens it. Annealing lets the path through z develop first.
 
 Shapes: B sentences, T tokens, E embedding, H hidden, L latent, V words. A sentence is <bos> word ... word <eos>.
 """

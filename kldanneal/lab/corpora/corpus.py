@@ -16,7 +16,7 @@ tokenize = get_tokenizer("basic_english")
 
 @dataclass(frozen=True, eq=False)
 class Sentences:
-    """Sentences of token ids, end to end in one tensor: 8 bytes a token, whatever their number.
+    """Sentences of token ids, end to end in one tensor: 8 bytes a token.
 
     Shape:
         - tokens: (total,), each sentence as <bos> word ... word <eos>.

@@ -5,7 +5,7 @@
     run.history()["kl"]          # one value per update
 
 Every random draw comes from the run's own generators, seeded by ``seed`` alone. So runs with one seed share their
-initial weights, batches and noise whatever their schedule, and a run is the same whatever else runs beside it.
+initial weights, batches and noise under every schedule. Other runs that train at the same time change nothing.
 """
 
 import math

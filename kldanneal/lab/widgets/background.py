@@ -17,7 +17,7 @@ TICK = 0.3  # seconds between two pictures of a training run
 class Background:
     """At most one job at a time, for one widget.
 
-    The widget calls :meth:`start` with a job, a function of a flag that it looks at often. While the job
+    The widget calls :meth:`start` with a job: a function of a flag, which it checks often. While the job
     runs, ``tick()`` is called every 0.3 seconds; at its end ``end()`` is called, whether it is done, stopped, or has
     failed. Both are called in a thread of their own. An error is shown in :attr:`message`.
 

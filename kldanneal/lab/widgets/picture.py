@@ -17,7 +17,7 @@ class Picture(W.Image):
     """A figure in a notebook's page. Change the data of an artist, then call :meth:`refresh`.
 
     Args:
-        figure (Figure): its axes, labels and whatever else stays.
+        figure (Figure): its axes, its labels, and all that does not move.
         moving (sequence of Artist): what changes. Only these are drawn again by ``refresh()``, which takes a fraction
             of a whole drawing; after a change of anything else call ``refresh(whole=True)``.
 

@@ -152,7 +152,7 @@ def _claim(out: Path, config: dict[str, Any], digest: str, resume: bool) -> None
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(prog="kldanneal", description="Watch posterior collapse in a text VAE, and anneal the KL weight.")
+    parser = OneLineParser(prog="kldanneal", description="Watch posterior collapse, and anneal the KL weight.")
     parser.add_argument("--version", action="version", version=f"kldanneal {kldanneal.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=OneLineParser)
 

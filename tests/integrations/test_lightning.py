@@ -144,6 +144,16 @@ def test_fitting_again_goes_on_and_a_second_trainer_goes_on_too(pl):
     assert model.seen == Annealer(18).schedule(30)
 
 
+def test_a_callback_of_another_run_counts_the_updates_of_this_one(pl, tmp_path):
+    old = trainer(pl, [], max_steps=5)
+    old.fit(vae(pl, Annealer(10)), data())
+    old.save_checkpoint(tmp_path / "old.ckpt")  # it holds no annealer, and comes from before the 8 updates below
+    callback, again = AnnealerCallback(), vae(pl, Annealer(10))
+    trainer(pl, [callback], max_steps=8).fit(vae(pl, Annealer(8)), data())
+    trainer(pl, [callback], max_steps=10).fit(again, data(), ckpt_path=tmp_path / "old.ckpt")
+    assert again.seen == [0.5, 0.6, 0.7, 0.8, 0.9]
+
+
 def test_an_update_that_the_gradient_scaler_skips_is_none(pl, tmp_path):
     def mixed():  # as precision="16-mixed" makes it on a GPU
         return pl.plugins.MixedPrecision(

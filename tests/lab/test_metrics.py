@@ -1,6 +1,7 @@
 """kldanneal.lab.metrics: against torch.distributions, integrals by quadrature, and a model that ignores z."""
 
 import math
+import threading
 
 import pytest
 import torch
@@ -151,6 +152,19 @@ def test_evaluate_leaves_the_model_and_the_generators_as_found(sentences):
     assert not model.training
     assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluate_that_is_stopped_leaves_the_model_as_found(sentences, training):
+    model, stop, batches = make().train(training), threading.Event(), []
+
+    def encoded(*_):
+        batches.append(len(batches))
+        stop.set()
+
+    model.to_mu.register_forward_hook(encoded)
+    assert evaluate(model, sentences, iw_samples=1, batch_size=20, stop=stop) is None
+    assert batches == [0] and model.training is training
 
 
 def test_evaluate_is_decided_by_its_seed(sentences):

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -280,6 +281,17 @@ def children_seconds():
     resource = pytest.importorskip("resource")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def test_the_copies_that_jupyter_keeps_are_no_submissions(tmp_path):
+    kept = {"anna": tmp_path / "anna" / "mine.ipynb", "bert": tmp_path / "bert.ipynb"}
+    for path in kept.values():
+        copy = path.parent / ".ipynb_checkpoints" / f"{path.stem}-checkpoint.ipynb"
+        copy.parent.mkdir(parents=True)
+        for file in (path, copy):
+            file.write_text("{}")
+    submissions = runpy.run_path(str(COURSEWORK / "grade.py"))["submissions"]
+    assert submissions(tmp_path) == (kept, {"anna": [], "bert": []})
 
 
 def test_the_release_is_what_the_source_generates(course, first):

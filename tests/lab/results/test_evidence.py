@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from kldanneal.lab.corpora import toy
+from kldanneal.lab.plots import styles
 from kldanneal.lab.results import evidence, make, pictures
 from kldanneal.lab.results.evidence import PATH, Evidence, load_evidence, save_evidence
 from kldanneal.lab.results.statistics import interval
@@ -136,6 +137,23 @@ def test_pictures_draw_every_run(known):
     assert all(isinstance(each, Figure) for each in (plot(known) for plot in make.FIGURES.values()))
     long = pictures.plot_ablations(known).axes[0].lines
     assert statistics.mean(known.values("kl", "toy", "cyclical")) in [line.get_ydata()[-1] for line in long]
+
+
+def test_the_labels_and_colours_of_two_by_two_name_the_runs(known):
+    figure = pictures.plot_two_by_two(known)
+    kl, below = figure.axes[0], figure.axes[2]  # one column; the labels stand below both
+    labels = [label.get_text() for label in below.get_xticklabels()]
+    names = {style["color"]: name for name, style in styles(["monotonic", "cyclical"]).items()}
+    drawn = {
+        (names[line.get_color()], labels[round(line.get_xdata()[0])]): list(line.get_ydata())
+        for line in kl.lines
+        if line.get_marker() == "o"
+    }
+    assert drawn == {
+        (name, label): known.values("kl", "docstrings", name, "lr_schedule", lr)
+        for name in names.values()
+        for label, lr in {"constant": "constant", "restarts": "cosine-restarts"}.items()
+    }
 
 
 # -- training --------------------------------------------------------------------------------------------------------

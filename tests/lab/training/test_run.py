@@ -5,6 +5,7 @@ import math
 import random
 import threading
 from copy import deepcopy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from torch.distributions import Normal, kl_divergence
 
 from kldanneal import Annealer
 from kldanneal.lab.threads import one_thread
+from kldanneal.lab.training import run as training
 from kldanneal.lab.training.run import Run
 from kldanneal.lab.training.settings import Settings
 
@@ -279,6 +281,15 @@ def test_checkpoints_are_written_every_so_many_seconds(tiny_corpus, tmp_path):
         checkpoint, every_updates=10**6, every_seconds=0.0, on_update=lambda: missing.append(not checkpoint.exists())
     )
     assert missing == [True] + [False] * 23
+
+
+def test_the_seconds_to_the_next_checkpoint_count_from_the_last(tiny_corpus, tmp_path, monkeypatch):
+    saved, clock = [], lambda: run.step  # each update takes a second
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=clock, perf_counter=clock))
+    run = Run(tiny_corpus, Annealer(**CYCLES), SMALL)
+    monkeypatch.setattr(run, "save", lambda path: saved.append(run.step))
+    run.fit(tmp_path / "run.pt", every_updates=10**6, every_seconds=5.0)
+    assert saved == [5, 10, 15, 20, 24] and run.seconds == 24
 
 
 def test_without_a_checkpoint_nothing_is_written(tiny_corpus, tmp_path, monkeypatch):

@@ -108,6 +108,15 @@ def test_states_are_plain_data_and_go_on():
         assert twin.state_dict() == saved
 
 
+def test_a_state_ends_the_update_that_was_under_way():
+    hand = HandWeight(0.25)
+    assert hand(2.0) == 0.5  # looked at: an update has begun
+    hand.load_state_dict({"position": 0.75, "weights": [0.5]})
+    assert hand(2.0) == 1.5
+    hand.step()
+    assert hand.weights == [0.5, 0.75]
+
+
 @pytest.mark.parametrize(
     "make, state, message",
     [

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import our_threads, wait_for
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -256,3 +257,23 @@ def test_static_pictures_show_the_same():
     shown = [float(text.get_text()) for text in axes.texts]
     assert len(shown) == 36 and shown[5] == pytest.approx(sweep.mean(Cell("linear", False, 2000), "kl"), abs=0.005)
     assert not plot_map(Annealer(1, disable=True)).axes[0].patches[0].get_visible() and CONSTANT in sweep.runs
+
+
+def luminance(colour):
+    """Of an sRGB colour, from 0 to 1, as WCAG 2 defines it."""
+    c = np.array(to_rgb(colour))
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+
+def test_the_numbers_of_the_map_can_be_read_on_their_cells():
+    sweep, axes = load_sweep(), plot_map().axes[0]
+    shown = axes.images[0].to_rgba(axes.images[0].get_array())
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    for text in axes.texts:
+        column, row = text.get_position()
+        shape, mode = rows[row].split(", ")
+        cell = Cell(shape, {"once": False, "cycles": True}[mode], TOTAL_STEPS[column])
+        assert text.get_text() == f"{np.mean([run.kl for run in sweep.runs[cell]]):.2f}"
+        low, high = sorted([luminance(shown[row, column]), luminance(text.get_color())])
+        assert (high + 0.05) / (low + 0.05) > 4, cell  # black or white: one of them has 4.58 on any background
+    assert len(axes.texts) == len(sweep.runs) - 1

@@ -99,12 +99,6 @@ def _tokenized(
             yield " ".join(words)
 
 
-def _id(vocab: Vocab, word: str) -> int:
-    """The id of a word; text that spells out <pad>, <bos> or <eos> is an unknown word and ends nothing."""
-    i = vocab.stoi.get(word, UNK)
-    return i if i >= len(SPECIALS) else UNK
-
-
 def _index(
     name: str,
     splits: list[list[str]],

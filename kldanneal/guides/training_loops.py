@@ -215,8 +215,10 @@ of equal size this is the gradient of the whole batch, because :class:`kldanneal
     ...         (bce + annealer(kld)).backward()
     ...         optimizer.step()
     ...         annealer.step()
+    ...     trained = model.module
+    ...     del model                                               # first what uses the group, or a process may hang
     ...     torch.distributed.destroy_process_group()
-    ...     return model.module, annealer.weight
+    ...     return trained, annealer.weight
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     model, weight = train(0, 1, f'{folder}/rendezvous')     # torchrun starts one process for each rank

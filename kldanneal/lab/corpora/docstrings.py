@@ -26,9 +26,9 @@ from kldanneal.lab.files import replacing
 PACKAGES = ("torch", "numpy", "sympy", "networkx")  # torch, and what it brings along
 SKIPPED_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "testing", "__pycache__"}
 WORD = r"(?:[A-Za-z][a-z'-]*|[A-Z]{2,6}s?|[0-9]+)"  # a word, an acronym or a whole number: no code
-SENTENCE = re.compile(rf"[A-Z][a-z'-]*(?:[,;:]? {WORD}|,? \({WORD}(?: {WORD})*\))+\.?")
+SENTENCE = re.compile(rf"[A-Z][a-z'-]*(?:[,;]? {WORD}|,? \({WORD}(?: {WORD})*\))+\.?")
 DOCUMENTED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-FORMAT = 3  # raise it when the rules above change: old caches are then left alone
+FORMAT = 4  # raise it when the rules above change: old caches are then left alone
 
 
 def sources() -> dict[str, str]:
@@ -59,7 +59,7 @@ def docstring_sentences() -> list[str]:
 
 
 def plain_sentences(docstring: str) -> list[str]:
-    """The sentences of a docstring that are plain English: all that end in a period, and the summary line without one.
+    r"""The sentences of a docstring that are plain English: all that end in a period, and the summary line without one.
 
     Example::
 
@@ -69,8 +69,8 @@ def plain_sentences(docstring: str) -> list[str]:
     summary, *others = ("".join(paragraph.split("`")) for paragraph in re.split(r"\n\s*\n", docstring.strip()))
     first, *rest = _sentences(summary)
     rest += [sentence for paragraph in others for sentence in _sentences(paragraph)]
-    found = [first.rstrip(".") + ".", *(sentence for sentence in rest if sentence.endswith("."))]
-    return [sentence for sentence in found if SENTENCE.fullmatch(sentence)]
+    found = [first, *(sentence for sentence in rest if sentence.endswith("."))]
+    return [sentence.rstrip(".") + "." for sentence in found if SENTENCE.fullmatch(sentence)]
 
 
 def _sentences(paragraph: str) -> list[str]:

@@ -224,7 +224,7 @@ def train_linear_vae(
     *,
     variance: float = 1.0,
     latent: int | None = None,
-    updates: int = 1000,
+    updates: int = 2000,
     learning_rate: float = 0.05,
     seed: int = 0,
 ) -> LinearTraining:
@@ -239,8 +239,8 @@ def train_linear_vae(
             for some hundreds of updates: that weight is the beta of :func:`linear_optimum`.
         variance (float): sigma squared, of p(x|z). Default: 1.0.
         latent (int, optional): L, the dimensions of z. Default: d.
-        updates (int): how many; 1,000 take about half a second. An eigenvalue near beta * variance takes more, and so
-            does a small beta * variance. Default: 1000.
+        updates (int): how many; 1,000 take about half a second. Default: 2000. More are needed if an eigenvalue is near
+            beta * variance, if two eigenvalues are near each other, or if beta * variance is small.
         learning_rate (float): of Adam. Default: 0.05.
         seed (int): of the initial weights, the only randomness. Default: 0.
     """

@@ -85,8 +85,11 @@ def test_it_leaves_a_collapsed_state_and_a_state_that_uses_everything():
         class Switch(Annealer):
             """``baseline`` for 400 updates, then 1."""
 
-            def _weight(self, step, first=baseline):
-                return first if step < 400 else 1.0
+            first = baseline
+
+            @property
+            def weight(self):
+                return self.first if self.current_step < 400 else 1.0
 
         _, history, kl = train_linear_vae(x, Switch(1000), variance=0.5, updates=1000)
         assert (history["kl"][399] < 0.01) == (middle == "collapsed")

@@ -114,30 +114,29 @@ def plot_message(cases: Mapping[str, tuple[float, float]], *, dark: bool = False
     axes = figure.subplots()
     longest = max(sum(parts) for parts in cases.values())
     style = {"height": 0.4, "edgecolor": theme.page, "linewidth": 0}
+    alt = "-ELBO as a message in two parts, in nats per sentence: first z, then the sentence given z."
     for row, (name, (kl, reconstruction)) in enumerate(cases.items()):
         first = axes.barh(row, kl, color=theme.z, **style)
         second = axes.barh(row, reconstruction, left=kl, color=theme.reconstruction, hatch="//", **style)
         axes.text(0, row - 0.24, name, color=theme.ink, size=11, weight="bold", va="bottom")
-        for x, text in (
-            (0, f"KL {in_nats(kl)}"),
-            (0.25, f"+ reconstruction {in_nats(reconstruction)}"),
-            (0.7, f"= -ELBO {in_nats(kl + reconstruction)}"),
-        ):
+        shown = {
+            0: f"KL {in_nats(kl)}",
+            0.25: f"+ reconstruction {in_nats(reconstruction, 'reconstruction')}",
+            0.7: f"= -ELBO {in_nats(kl + reconstruction, 'neg_elbo')}",
+        }
+        alt += f" {name}: {' '.join(shown.values())}."
+        for x, text in shown.items():
             axes.text(x * longest, row + 0.24, text, color=theme.ink, size=10, va="top")
     axes.set(xlim=(0, 1.02 * longest), ylim=(len(cases) - 0.45, -0.6), yticks=[], xlabel="nats per sentence")
     on_page(axes, theme)
     of_bars(axes)
     figure.legend(
-        [first, second],
+        [first[0], second[0]],
         ["first z: its cost is the KL", "then the sentence, given z: the reconstruction"],
         loc="outside upper left",
         frameon=False,
         fontsize=10,
         labelcolor=theme.ink,
-    )
-    alt = "-ELBO as a message in two parts, in nats per sentence: first z, then the sentence given z. " + " ".join(
-        f"{name}: KL {in_nats(kl)} + reconstruction {in_nats(reconstruction)} = {in_nats(kl + reconstruction)}."
-        for name, (kl, reconstruction) in cases.items()
     )
     return Diagram(figure, alt)
 

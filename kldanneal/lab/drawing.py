@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from kldanneal.lab.metrics import MEASURES
 from kldanneal.lab.plots import BLUE, GREEN, ORANGE, SKY, VERMILION, tidy
@@ -42,9 +43,7 @@ class Diagram(NamedTuple):
 
     def png(self, width: int = 840) -> bytes:
         """The picture as a PNG of this width in pixels."""
-        file = io.BytesIO()
-        self.figure.savefig(file, format="png", dpi=width / self.figure.get_figwidth())
-        return file.getvalue()
+        return small_png(self.figure, dpi=width / self.figure.get_figwidth())
 
     def __repr__(self) -> str:
         return self.alt
@@ -53,9 +52,20 @@ class Diagram(NamedTuple):
         return {"image/png": self.png()}, {"image/png": {"alt": self.alt}}
 
 
-def in_nats(value: float) -> str:
-    """A number with the digits that tables give the KL."""
-    return f"{value:.{MEASURES['kl'].digits}f}"
+def small_png(figure: Figure, **options: object) -> bytes:
+    """A figure as a PNG of 256 colours: a third of the size of all colours, and alike to the eye.
+
+    ``options`` are those of ``Figure.savefig``.
+    """
+    full, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png", **options)
+    Image.open(full).convert("RGB").quantize(256).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def in_nats(value: float, measure: str = "kl") -> str:
+    """A number with the digits that tables give this measure."""
+    return f"{value:.{MEASURES[measure].digits}f}"
 
 
 class Canvas:
@@ -127,4 +137,4 @@ def of_bars(axes: Axes) -> None:
     """Leaves room for the text between bars: no lines through it, and few ticks."""
     axes.grid(False)
     axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))

@@ -20,8 +20,8 @@ d log(2 pi variance) / 2, where d is the number of elements of x.
 threshold / (|W_j|² + threshold) for column W_j, and mu = (WᵀW + threshold I)⁻¹ Wᵀ (x - mean). Dividing the loss by
 beta gives the loss of a VAE at weight 1 whose variance is beta * variance, apart from constants. If the columns of W
 are orthogonal, this q(z|x) is the exact posterior. The loss is then the negative log-likelihood of probabilistic PCA
-with the noise variance beta * variance. Tipping and Bishop (1999) give its minimum, and every other stationary point is
-a saddle. Lucas et al. (2019) show that the ELBO adds no further local minimum. So the schedule of the KL weight cannot
+with the noise variance beta * variance. Tipping and Bishop (1999) give its minimum, and show that no other stationary
+point is a minimum. Lucas et al. (2019) show that the ELBO adds no further local minimum. So the schedule of the KL weight cannot
 change where training ends; only the last weight can.
 """
 
@@ -51,7 +51,7 @@ class LinearOptimum:
     - constant: d log(2 pi variance) / 2, the part of -log p(x|z) that no parameter changes.
     - objective: constant + reconstruction + beta * KL, the minimum.
     - neg_elbo: constant + reconstruction + KL, the same model scored at weight 1.
-    - nll: -log p(x) of the same model; equal to neg_elbo if beta is 1, below it otherwise.
+    - nll: -log p(x) of the same model; never above neg_elbo, and equal to it if beta is 1.
     """
 
     eigenvalues: np.ndarray
@@ -230,8 +230,10 @@ def train_linear_vae(
 ) -> LinearTraining:
     """Trains a linear VAE on all of x at every update, with Adam at a constant learning rate.
 
-    The variant AMSGrad is used: its steps do not grow again when the gradient fades. Otherwise the loss sometimes jumps
-    late in training, as it does without sampling noise.
+    The variant AMSGrad is used: its steps do not grow again when the gradient fades. Under plain Adam the loss jumps now
+    and then, long after it has reached its minimum.
+
+    The KL of all dimensions together settles first. How the dimensions share it takes longest.
 
     Args:
         x (Tensor): the data, (n, d), converted to float64.

@@ -210,7 +210,9 @@ def test_the_densities_and_the_parts_of_the_kl(mu, logvar):
     for line, distribution in zip(densities.lines, (prior, posterior), strict=True):
         z = torch.tensor(line.get_xdata())
         np.testing.assert_allclose(line.get_ydata(), distribution.log_prob(z).exp(), rtol=1e-5, atol=1e-9)
-        assert np.trapezoid(line.get_ydata(), z) == pytest.approx(1, abs=0.01)  # the whole of it is in sight
+        assert torch.trapezoid(torch.tensor(line.get_ydata()), z).item() == pytest.approx(
+            1, abs=0.01
+        )  # the whole of it is in sight
         assert densities.get_ylim()[1] > line.get_ydata().max()
         low, high = densities.get_xlim()
         assert low < distribution.mean - 2 * distribution.stddev and high > distribution.mean + 2 * distribution.stddev

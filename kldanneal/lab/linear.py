@@ -21,8 +21,8 @@ threshold / (|W_j|² + threshold) for column W_j, and mu = (WᵀW + threshold I)
 beta gives the loss of a VAE at weight 1 whose variance is beta * variance, apart from constants. If the columns of W
 are orthogonal, this q(z|x) is the exact posterior. The loss is then the negative log-likelihood of probabilistic PCA
 with the noise variance beta * variance. Tipping and Bishop (1999) give its minimum, and show that no other stationary
-point is a minimum. Lucas et al. (2019) show that the ELBO adds no further local minimum. So the schedule of the KL weight cannot
-change where training ends; only the last weight can.
+point is a minimum. Lucas et al. (2019) show that the ELBO adds no further local minimum. So the schedule of the KL
+weight cannot change where training ends; only the last weight can.
 """
 
 import copy
@@ -230,10 +230,9 @@ def train_linear_vae(
 ) -> LinearTraining:
     """Trains a linear VAE on all of x at every update, with Adam at a constant learning rate.
 
-    The variant AMSGrad is used: its steps do not grow again when the gradient fades. Under plain Adam the loss jumps now
-    and then, long after it has reached its minimum.
-
-    The KL of all dimensions together settles first. How the dimensions share it takes longest.
+    The variant AMSGrad is used: its steps do not grow again when the gradient fades. Under plain Adam the loss jumps
+    now and then, long after it has reached its minimum. The KL of all dimensions together settles sooner than the share
+    of each dimension.
 
     Args:
         x (Tensor): the data, (n, d), converted to float64.

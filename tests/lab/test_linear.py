@@ -29,7 +29,6 @@ SETTINGS = {  # beta, variance: how many directions are above beta * variance
     (1.0, 0.4): 3,
     (0.5, 1.2): 3,
     (4.0, 0.3): 2,
-    (1.0, 3.0): 1,
     (6.0, 1.0): 0,
 }
 

@@ -4,6 +4,7 @@ durability  does the KL last when training goes on at weight 1?
 remedies    what else keeps it, and does that fade?
 map         small runs over a grid of schedules, all with the same tail: what the explorer shows
 budgets     what to do with N updates
+two_by_two  the two schedules that Fu et al.'s code changes together: of the KL weight and of the learning rate
 ptb         the whole Penn Treebank at Fu et al.'s sizes, one seed
 """
 
@@ -81,6 +82,17 @@ def budgets() -> Iterator[Job]:
             yield Job("toy", label, annealer, updates, seed, settings, distances=())
 
 
+def two_by_two() -> Iterator[Job]:
+    """Both schedules of the weight as published, each with a constant learning rate and with one that restarts."""
+    weights = {
+        "monotonic": {"total_steps": 900, "baseline": 0.1},
+        "cyclical": {"total_steps": 1000, "baseline": 0.1, "cyclical": True, "ratio": 0.45, "cycles": 4},
+    }
+    for seed, lr_schedule, label in product(range(5), ("constant", "cosine-restarts"), weights):
+        settings = {"lr_schedule": lr_schedule, "dropout": 0.3}
+        yield Job("docstrings", label, weights[label], 4000, seed, settings, distances=())
+
+
 def ptb(epoch: int = 1315) -> Iterator[Job]:
     """Four cycles of two epochs, then a tail of four. ``epoch``: its updates, for batches of 32."""
     sizes = {"embedding": 256, "hidden": 256, "latent": 32, "dropout": 0.5, "lr": 1e-3, "batch_size": 32}
@@ -97,7 +109,14 @@ def ptb(epoch: int = 1315) -> Iterator[Job]:
         yield Job("ptb", label, annealer, 12 * epoch, 0, settings, distances=(), totals=totals)
 
 
-PARTS = {"durability": durability, "remedies": remedies, "map": fair_map, "budgets": budgets, "ptb": ptb}
+PARTS = {
+    "durability": durability,
+    "remedies": remedies,
+    "map": fair_map,
+    "budgets": budgets,
+    "two_by_two": two_by_two,
+    "ptb": ptb,
+}
 
 
 def _constant(weight: float) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def plot_schedules(schedules: Mapping[str, Annealer], steps: int) -> Figure:
     axes = figure.subplots()
     for name, style in styles(list(schedules)).items():
         axes.plot(schedules[name].schedule(steps), label=name, **style)
-    axes.set(xlabel="step", ylabel="KL weight (β)", ylim=(-0.03, 1.05))
+    axes.set(xlabel="update", ylabel="KL weight (β)", ylim=(-0.03, 1.05))
     tidy(axes)
     figure.legend(loc="outside upper center", ncols=len(schedules), frameon=False)
     return figure

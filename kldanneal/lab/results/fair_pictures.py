@@ -52,7 +52,7 @@ def plot_two_runs(names: Sequence[str] = ("monotonic", "cyclical"), seed: int = 
 def plot_pairs(measure: str = "kl", distance: int = LAST) -> Diagram:
     """``cyclical`` less each other schedule at a distance: a circle for each seed, a bar for the 95 % interval."""
     texts = stored_texts()
-    figure = Figure(figsize=(WIDTH, 0.6 + 1.25 * len(texts)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.8 + 1.25 * len(texts)), layout="constrained")
     panels = figure.subplots(len(texts), sharex=True, squeeze=False)[:, 0]
     says = []
     for axes, (corpus, dropout) in zip(panels, texts, strict=True):
@@ -71,7 +71,9 @@ def plot_pairs(measure: str = "kl", distance: int = LAST) -> Diagram:
         axes.set_title(where(corpus, dropout), fontsize=10, loc="right")
         tidy(axes)
     name = MEASURES[measure].heading
-    panels[-1].set_xlabel(f"cyclical less the other: {name} (nats per sentence)")
+    panels[-1].set_xlabel(
+        f"cyclical less the other: {name} (nats per sentence),\n{distance:,} updates after the last weight below 1"
+    )
     return Diagram(figure, f"Differences in {name} within seeds, {distance:,} updates after the last low weight. "
                            + ". ".join(says) + ".")  # fmt: skip
 

@@ -49,7 +49,7 @@ def program() -> str:
 def can_print(text: str) -> bool:
     """Whether the encoding of standard output has all characters of the text."""
     try:
-        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         return False
     return True

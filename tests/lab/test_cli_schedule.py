@@ -9,6 +9,12 @@ from test_cli import ENVIRONMENT, one_line_error, refused_before_anything_is_wri
 
 from kldanneal import Annealer
 
+
+def numbers(stdout):
+    """The table: what stands before the pictures."""
+    return stdout.split("\n\n")[0].splitlines()
+
+
 # --- schedule ---------------------------------------------------------------------------------------------------------
 
 
@@ -22,7 +28,7 @@ def test_schedule_prints_the_weights(command):
     }
     status, stdout, stderr = command("schedule", ",".join(annealers), "--steps=200", "--rows=9")
     assert (status, stderr) == (0, "")
-    heading, *lines = stdout.splitlines()
+    heading, *lines = numbers(stdout)
     assert heading.split() == ["step", *annealers]
     shown = [int(line.split()[0]) for line in lines]
     assert len(shown) == 9 and shown[0] == 0 and shown[-1] == 199 and shown == sorted(set(shown))
@@ -35,14 +41,14 @@ def test_schedule_takes_shape_cycles_and_ratio(command):
         "schedule", "cyclical", "--steps=30", "--rows=30", "--shape=logistic", "--cycles=3", "--ratio=0.8"
     )
     assert status == 0
-    weights = [line.split()[1] for line in stdout.splitlines()[1:]]
+    weights = [line.split()[1] for line in numbers(stdout)[1:]]
     annealer = Annealer(10, "logistic", cyclical=True, ratio=0.8)
     assert weights == [f"{weight:.4f}" for weight in annealer.schedule(30)]
 
 
 @pytest.mark.parametrize("steps, count", [(1, 1), (2, 2), (21, 21), (1000, 21)])
 def test_schedule_prints_no_step_twice(command, steps, count):
-    lines = command("schedule", "constant", f"--steps={steps}", "--cycles=1")[1].splitlines()[1:]
+    lines = numbers(command("schedule", "constant", f"--steps={steps}", "--cycles=1")[1])[1:]
     shown = [int(line.split()[0]) for line in lines]
     assert len(shown) == count == len(set(shown)) and shown[0] == 0 and shown[-1] == steps - 1
 
@@ -130,7 +136,7 @@ def test_the_program_prints_a_schedule():
         capture_output=True, text=True, env=ENVIRONMENT, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split() for line in done.stdout.splitlines()] == [
+    assert [line.split() for line in numbers(done.stdout)] == [
         ["step", "linear:total_steps=8"], ["0", "0.0000"], ["4", "0.5000"], ["7", "0.8750"],
     ]  # fmt: skip
 

@@ -99,6 +99,14 @@ class Corpus:
                 words.append(self.vocab.itos[i])
         return " ".join(words)
 
+    def word_frequencies(self, split: Sentences) -> float:
+        """-log p(x) in nats per sentence of a split, if each word is drawn by its frequency in training alone."""
+        counts = torch.bincount(self.train.tokens, minlength=len(self.vocab)).double()
+        counts[BOS] = 0  # given, never predicted
+        log_p = (counts.clamp(min=1) / counts.sum()).log()
+        log_p[BOS] = 0
+        return -log_p[split.tokens].sum().item() / len(split)
+
     def describe(self) -> str:
         tokens = self.train.lengths.sum().item() - 2 * len(self.train)
         unknown = (self.train.tokens == UNK).sum().item() / tokens

@@ -287,7 +287,8 @@ def _table_column(lines: list[str], suffix: str) -> tuple[str, str] | None:
         rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
         widths = {len(row) for row in rows}
         expected = {".tsv": "\t", ".tab": "\t", ".csv": _guessed(lines[0])}.get(suffix) == delimiter
-        if not (expected or (len(widths) == 1 and min(widths) > 1 and len(rows) >= 10)):
+        prose = delimiter != "\t" and all(f"{delimiter} " in line for line in lines)
+        if not (expected or (len(widths) == 1 and min(widths) > 1 and len(rows) >= 10 and not prose)):
             continue
         columns = list(zip(*(row for row in rows if len(row) == len(rows[0])), strict=True))
         lengths = [sum(len(cell.split()) for cell in column) for column in columns]

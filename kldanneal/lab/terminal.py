@@ -100,6 +100,6 @@ def bars(values: Sequence[float], highest: float, width: int = 64, height: int =
             value = values[i * (len(values) - 1) // max(1, width - 1)]
             filled = min(1.0, max(0.0, height * value / highest - row)) if highest else 0.0
             cells += EIGHTHS[round(8 * filled)] if smooth else "#" if filled >= 0.5 else " "
-        label = f"{highest:g}" if row == height - 1 else "0" if row == 0 else ""
+        label = f"{highest:.3g}" if row == height - 1 else "0" if row == 0 else ""
         lines.append(f"{label:>4} |{cells}".rstrip())
     return lines

@@ -143,11 +143,11 @@ class Work:
             if "summary.csv" in written.failed:
                 output.say(f"summary.csv could not be written. This is its content:\n{written.summary().decode()}")
         written.pages()
-        output.say(_look_next(written))
         where = printable(str(self.out))
         output.say(
             f"written to {where}:\n" + "\n".join(f"  {name:<20}{what}" for name, what in written.there().items())
         )
+        output.say(f"\n{_look_next(written)}")
         if written.failed:
             name, error = next(iter(written.failed.items()))
             reason = " ".join(str(error).split()) or type(error).__name__
@@ -185,6 +185,6 @@ class Output:
 
 def _look_next(written: Written) -> str:
     try:
-        return f"Look next: {written.advice()}\n"
+        return f"Look next: {written.advice()}"
     except Exception as error:  # it is advice, and the results are there without it
-        return f"Look next: no advice ({' '.join(str(error).split())})\n"
+        return f"Look next: no advice ({' '.join(str(error).split())})"

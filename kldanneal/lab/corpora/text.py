@@ -158,7 +158,7 @@ class Text:
         self.read += len(blank)
         yield from blank
         if self.delimiter is None and first.lstrip().startswith("{"):
-            self.form = f"the field {column} of JSON in every line"
+            self.form = f"field {column} of JSON in every line"
             yield from self._json(lines, column)
         else:
             yield from self._table(lines, column, self.delimiter or _guessed(first))
@@ -187,7 +187,7 @@ class Text:
             )
 
     def _table(self, lines: Iterator[str], column: str, delimiter: str) -> Iterator[str]:
-        self.form = f"the column {column} of a table with {NAMES.get(delimiter, repr(delimiter))}"
+        self.form = f"column {column} of a table with {NAMES.get(delimiter, repr(delimiter))}"
         # in tables with tabs, quotation marks are part of the text; in the others they hold a text together
         quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
         try:
@@ -246,7 +246,7 @@ def _encoding(encoding: str | None) -> str:
     if encoding is None:
         return "utf-8-sig"
     try:
-        b"".decode(encoding)
+        io.TextIOWrapper(io.BytesIO(), encoding=encoding).close()
     except (LookupError, ValueError):
         raise ValueError(
             "Expected encoding to be one that Python knows, such as utf-8, utf-16, cp1252 or latin-1, but got "

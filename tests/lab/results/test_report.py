@@ -135,7 +135,8 @@ def test_the_verdict_counts_active_units():
         ([0.5, 3], [13, 14.5], "+0.750 nats (higher in 1 of 2 seeds)", "-0.250 nats (better in 1 of 2 seeds)"),
         ([0.25, 1.5], [13.75, 15], "-0.125 nats (lower in 1 of 2 seeds)", "+0.375 nats (worse in 1 of 2 seeds)"),
         ([2], [15], "+1.000 nats (one seed)", "+1.000 nats (one seed)"),
-        ([2, 1.0002], [14.0001, 14], "+0.500 nats (higher in every one of 2 seeds)", "+0.000 nats (no difference on average)"),
+        ([2, 1.0002], [14.0001, 14], "+0.500 nats (higher in every one of 2 seeds)",
+         "+0.000 nats (no difference on average)"),
     ],
 )  # fmt: skip
 def test_the_verdict_compares_the_last_schedule_with_the_others_seed_by_seed(kl, neg_elbo, about_kl, about_neg_elbo):

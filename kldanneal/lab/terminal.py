@@ -1,12 +1,13 @@
 """Text for a terminal: without control characters, in the terminal's encoding, quoted for a shell, and as a picture."""
 
 import codecs
+import os
 import re
 import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 #: Control characters, line separators, bidirectional overrides, and bytes of a file name that are no text.
@@ -80,6 +81,14 @@ def any_encoding() -> Iterator[None]:
     finally:
         if not stdout.closed:
             stdout.reconfigure(errors=before)
+
+
+def give_up_stdout() -> None:
+    """What is still to be written to standard output goes nowhere, once it is closed, full or gone."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def bars(values: Sequence[float], highest: float, width: int = 64, height: int = 6) -> list[str]:

@@ -6,12 +6,12 @@ signals      Ctrl-C at any moment
 compare, schedule
 """
 
-import os
 import sys
 import warnings
+from contextlib import suppress
 
 from kldanneal.lab.cli.parser import parse
-from kldanneal.lab.terminal import any_encoding, printable
+from kldanneal.lab.terminal import any_encoding, give_up_stdout, printable
 
 __all__ = ["main"]
 
@@ -32,31 +32,27 @@ def main(argv: list[str] | None = None) -> int:
                     from kldanneal.lab.cli.schedule import schedule as command
                 return command(arguments)
             finally:
-                if sys.stdout:
+                if sys.stdout and not sys.stdout.closed:
                     sys.stdout.flush()  # here, for what Python cannot write as it ends it reports
         except BrokenPipeError:
-            _give_up_stdout()
+            give_up_stdout()
             return 141  # as of a program that SIGPIPE ends
         except (ValueError, TypeError, OSError, FloatingPointError, MemoryError, RuntimeError) as error:
             reason = " ".join(printable(" ".join(str(error).split())).split()) or type(error).__name__
-            print(f"kldanneal: error: {reason}", file=sys.stderr)
-            _flushed()
+            with suppress(OSError, ValueError):
+                print(f"kldanneal: error: {reason}", file=sys.stderr)
+            if isinstance(error, OSError):  # perhaps of standard output itself
+                _flush_or_give_up()
             return 2
+
+
+def _flush_or_give_up() -> None:
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        give_up_stdout()
 
 
 def _show(message: Warning | str, *_: object, **__: object) -> None:
     """A warning is one line, without the place in the code."""
     print(f"kldanneal: warning: {printable(' '.join(str(message).split()))}", file=sys.stderr)
-
-
-def _flushed() -> None:
-    try:
-        if sys.stdout:
-            sys.stdout.flush()
-    except (OSError, ValueError):
-        _give_up_stdout()
-
-
-def _give_up_stdout() -> None:
-    """What is still to be written goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,5 @@
 """``kldanneal compare``: trains, and then writes and prints what it can, whatever else fails."""
 
-import os
 import shlex
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from kldanneal.lab.cli.signals import Interrupts
 from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.corpora.load import CORPORA, load_corpus
 from kldanneal.lab.results.written import Written
-from kldanneal.lab.terminal import can_print, printable, program, shell_quoted
+from kldanneal.lab.terminal import can_print, give_up_stdout, printable, program, shell_quoted
 from kldanneal.lab.training.comparison import Comparison
 from kldanneal.lab.training.run import pick_device
 from kldanneal.lab.training.schedules import free_bits, parse_schedules
@@ -179,8 +178,7 @@ class Output:
             print(text, flush=True)
         except (OSError, ValueError) as error:  # closed, full, or gone
             self.error = error
-            with suppress(OSError, ValueError, AttributeError):  # what is left in the buffer goes nowhere
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            give_up_stdout()
 
 
 def _look_next(written: Written) -> str:

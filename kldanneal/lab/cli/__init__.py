@@ -8,8 +8,13 @@ compare, schedule
 
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import kldanneal
 from kldanneal.lab.cli.parser import parse
 from kldanneal.lab.terminal import any_encoding, give_up_stdout, printable
 
@@ -22,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     It is 141, without a message, if the reader of its output closes it, as ``| head`` does.
     """
     with any_encoding(), warnings.catch_warnings():
-        warnings.showwarning = _show
+        warnings.showwarning = partial(_show, warnings.showwarning)
         try:
             try:
                 name, arguments = parse(argv)
@@ -53,6 +58,11 @@ def _flush_or_give_up() -> None:
         give_up_stdout()
 
 
-def _show(message: Warning | str, *_: object, **__: object) -> None:
-    """A warning is one line, without the place in the code."""
-    print(f"kldanneal: warning: {printable(' '.join(str(message).split()))}", file=sys.stderr)
+def _show(
+    show: Callable, message: Warning | str, category: type[Warning], filename: str, *where: Any, **more: Any
+) -> None:
+    """A warning of this package is one line, without the place in the code; others are shown as ever."""
+    if Path(filename).is_relative_to(Path(kldanneal.__file__).parent):
+        print(f"kldanneal: warning: {printable(' '.join(str(message).split()))}", file=sys.stderr)
+    else:
+        show(message, category, filename, *where, **more)

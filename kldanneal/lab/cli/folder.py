@@ -17,7 +17,7 @@ from kldanneal.lab.results import stored
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None
 
 STDIN = "stdin.txt"  # the copy of what was read once and cannot be read again
 GROWING = ("seeds", "tail")  # with --resume there may be more of them

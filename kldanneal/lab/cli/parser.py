@@ -151,7 +151,7 @@ samples.txt, config.json, and checkpoints to go on from.
   kldanneal compare --corpus my.txt --schedules constant,cosine:total_steps=500:cyclical --out mine
   kldanneal compare --resume --out mine                          after an interruption
   kldanneal compare --resume --out mine --tail 2000              does the KL last at the last weight?
-  kldanneal compare --corpus reviews.tsv.gz --text-column 2      the second column of a table
+  kldanneal compare --corpus reviews.tsv.gz --text-column 2 --out reviews         the second column of a table
 
 {WRITTEN_OUT}"""
 

@@ -142,13 +142,12 @@ def _file(path: Path, max_length: int, vocab_size: int, **form: Any) -> Corpus:
     text = Text(path, **form)
     lines = Lines(text, 1, max_length)
     counts, name = lines.counts(text.unit, text.without_text), printable(path.name)
-    hints = [text.looks_like()]
+    hints = [hint for hint in [text.looks_like()] if hint]
     if has_no_spaces(lines.first):
         hints.append(
             f"{name} has no spaces between words, so whole sentences count as words. Separate the words first, or put "
             "a space between all characters"
         )
-    hints = [hint for hint in hints if hint]
     try:
         corpus = _split(path.name, lines, vocab_size, f"{name} ({text.form})", counts)
     except ValueError as error:

@@ -72,7 +72,11 @@ def mean_kl(rows: Rows) -> dict[str, float]:
 @torch.no_grad()
 def samples(comparison: Comparison, n: int = 5) -> str:
     """What each schedule's first run writes: reconstructions, a sentence each from the prior, an interpolation."""
-    test, decode = comparison.corpus.test, comparison.corpus.decode
+    test = comparison.corpus.test
+
+    def decode(ids: torch.Tensor) -> str:
+        return printable(comparison.corpus.decode(ids))
+
     blocks = []
     for name in comparison.schedules:
         run = comparison.runs[name, comparison.seeds[0]]

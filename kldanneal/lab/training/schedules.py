@@ -20,6 +20,7 @@ Written out, a schedule is a shape and what differs from the Annealer's defaults
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from kldanneal import Annealer, _checks, shapes
 from kldanneal.annealing import SHAPES
@@ -149,7 +150,7 @@ def _written_out(text: str, steps: int) -> Annealer:
         raise ValueError(f"{error} (in the schedule {text!r})") from None
 
 
-def _shape(name: str, parameters: dict) -> shapes.ShapeName | shapes.ShapeFunction:
+def _shape(name: str, parameters: dict) -> Any:
     """The shape of a name; it takes its own parameters out of ``parameters``."""
     if name not in ALL_SHAPES:
         raise ValueError(f"Expected shape to be one of {', '.join(ALL_SHAPES)}, but got {name!r}")

@@ -22,8 +22,8 @@ from kldanneal.lab.terminal import printable
 
 CORPORA = ("toy", "docstrings", "ptb")
 #: Sentences with more words than this are left out, unless ``max_length`` says otherwise.
-MAX_LENGTH = {"docstrings": 10, "ptb": 40, "file": 25}
-VOCAB_SIZE = {"docstrings": 1500, "ptb": 10_000, "file": 4000}
+MAX_LENGTH = {"docstrings": 18, "ptb": 40, "file": 25}
+VOCAB_SIZE = {"docstrings": 2000, "ptb": 10_000, "file": 4000}
 SMALLEST = 100  # sentences; fewer cannot be split into something to learn from and something to measure on
 EXAMPLE = 100  # characters of a sentence that is shown
 
@@ -43,10 +43,10 @@ def load_corpus(
     Args:
         name (str): ``'toy'``, ``'docstrings'``, ``'ptb'``, or the path of a text file: one sentence a line, or a table
             or JSONL with ``text_column``; also as gzip. Default: ``'docstrings'``.
-        max_length (int, optional): the most words a sentence may have. Default: 10 for docstrings, 40 for ptb, 25 for
+        max_length (int, optional): the most words a sentence may have. Default: 18 for docstrings, 40 for ptb, 25 for
             a file; the toy language takes every sentence.
         vocab_size (int, optional): how many words are kept, the most frequent ones; the others become <unk>.
-            Default: 1,500 for docstrings, 10,000 for ptb, 4,000 for a file; the toy language keeps all of them.
+            Default: 2,000 for docstrings, 10,000 for ptb, 4,000 for a file; the toy language keeps all of them.
         root (path, optional): for ptb, a folder that holds ptb.train.txt, ptb.valid.txt and ptb.test.txt.
         text_column, delimiter, encoding: for a file, see :class:`~kldanneal.lab.corpora.text.Text`.
 

@@ -50,7 +50,7 @@ def _remedies(comparison: Comparison, vanished: list[str]) -> Iterator[tuple[str
     settings = comparison.settings
     steps, name = settings.steps, vanished[-1]
     ramp = max(_ramp(comparison, vanished_name) for vanished_name in vanished)
-    if ramp < 0.5:
+    if ramp < 0.8:
         yield (
             REMEDIES[0],
             (

@@ -124,7 +124,7 @@ def _words(differences: Sequence[float], above: str, below: str) -> str:
 
 
 def _overfit(name: str, runs: Rows) -> str | None:
-    """A model that has learnt its training sentences by heart: only if it has learnt something at all."""
+    """A model that fits its training sentences and no others: only if it has learnt something at all."""
     if too_short(runs) or not all("word_frequencies" in run for run in runs):
         return None
     bound, frequencies = mean(run["neg_elbo"] for run in runs), runs[0]["word_frequencies"]
@@ -132,7 +132,7 @@ def _overfit(name: str, runs: Rows) -> str | None:
         return None
     return (
         f"{name}: on held-out sentences it is worse than word frequencies alone (-ELBO {bound:.2f}, word frequencies "
-        f"{frequencies:.2f} nats): it knows its training sentences by heart. Use more text, or fewer updates."
+        f"{frequencies:.2f} nats). It fits its training sentences alone: use more text, or fewer updates."
     )
 
 

@@ -64,6 +64,10 @@ class Comparison:
             )
         self.corpus, self.seeds = corpus, list(seeds)
         self.tail = _checks.integer("tail", tail, 0, LARGEST["steps"])
+        if self.tail and self.settings.lr_schedule == "decay":
+            raise ValueError(
+                f"Expected no tail with lr_schedule 'decay', whose learning rate is 0 by then, but got {tail}"
+            )
         self.free_bits = dict(free_bits or {})
         self.settings = Settings() if settings is None else settings
         self.schedules = list(schedules)

@@ -101,10 +101,15 @@ class Run:
         self.noise = torch.Generator(self.device).manual_seed(seed)  # z, word dropout, dropout
         self.model = LSTMVAE(len(corpus.vocab), **settings.model_options(), generator=self.order).to(self.device)
         self.criterion = VAELoss("cross_entropy", free_bits=free_bits)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.lr, fused=True)
+        self._parameters = list(self.model.parameters())
+        self.optimizer = torch.optim.Adam(self._parameters, lr=settings.lr, fused=True)
         if settings.lr_schedule == "cosine-restarts":
             cycle = math.ceil(settings.steps / settings.lr_cycles)
             self.lr_scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(self.optimizer, T_0=cycle)
+        elif settings.lr_schedule == "decay":
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                self.optimizer, lambda step: min(1.0, 2 - 2 * step / settings.steps)
+            )
         else:
             self.lr_scheduler = torch.optim.lr_scheduler.ConstantLR(self.optimizer, factor=1.0)
         self.step = 0
@@ -120,7 +125,8 @@ class Run:
         x = self._next_batch()
         annealer = self._kl_weight()
         weight = annealer.weight
-        self.optimizer.zero_grad()
+        for parameter in self._parameters:  # as optimizer.zero_grad() does, which takes longer
+            parameter.grad = None
         logits, targets, mu, logvar = self.model(x, self.noise)
         self.criterion.validate = self.step == 0  # the checks of values cost time: the first update needs them
         bce, kld = self.criterion(logits, targets, mu, logvar)
@@ -128,8 +134,8 @@ class Run:
         loss.backward()
         if self.criterion.free_bits:
             kld = gaussian_kl(mu, logvar).sum() / len(x)  # without the floor
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-        reconstruction, kl, norm = torch.stack([bce, kld, norm]).tolist()
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.clip, foreach=True)
+        reconstruction, kl, norm = torch.stack([bce.detach(), kld.detach(), norm]).tolist()
         self._stop_unless_finite(weight, reconstruction, kl, norm)
         self.optimizer.step()
         self.lr_scheduler.step()

@@ -172,3 +172,35 @@ def parse_schedules(names: Sequence[str], **options) -> dict[str, Annealer]:
     if twice:
         raise ValueError(f"Expected every schedule once, but got {', '.join(twice)} more than once")
     return {name: parse_schedule(name, **options) for name in names}
+
+
+class Then:
+    """A schedule for so many updates, then a weight of 1: whether a KL lasts is seen there.
+
+    Args:
+        first (Annealer): the schedule. Its own counter is used.
+        updates (int): how long it weights the KL.
+    """
+
+    def __init__(self, first: Annealer, updates: int) -> None:
+        self.first, self.updates, self.current_step = first, updates, 0
+
+    @property
+    def weight(self) -> float:
+        return self.first.weight if self.current_step < self.updates else 1.0
+
+    def __call__(self, kld: Any) -> Any:
+        return self.weight * kld
+
+    def step(self) -> None:
+        self.first.step()
+        self.current_step += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"first": self.first.state_dict(), "updates": self.updates, "current_step": self.current_step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state["updates"] != self.updates:
+            raise ValueError(f"Expected a schedule for {self.updates} updates, but got one for {state['updates']}")
+        self.first.load_state_dict(state["first"])
+        self.current_step = state["current_step"]

@@ -110,6 +110,11 @@ def test_a_tail_that_cannot_be_is_named(tiny_corpus, tail, error):
         compared(tiny_corpus, tail)
 
 
+def test_a_learning_rate_that_has_decayed_to_zero_has_no_tail(tiny_corpus):
+    with pytest.raises(ValueError, match="no tail with lr_schedule 'decay'"):
+        compared(tiny_corpus, 3, lr_schedule="decay")
+
+
 # --- free bits --------------------------------------------------------------------------------------------------------
 
 

@@ -91,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     _option(c, "tail", int, "updates after them, at the schedule's last weight: does the KL last?")
     _option(c, "seeds", int, "runs of each schedule, with the seeds 0, 1, ...")
     _option(c, "lr", float, "Adam's learning rate")
-    _option(c, "lr_schedule", str, "constant, cosine-restarts: one cosine from lr to 0 per cycle, or decay: to 0 over the last half",
+    _option(c, "lr_schedule", str, "constant; cosine-restarts: one cosine from lr to 0 per cycle; or decay: to 0 over "
+            "the last half",
             choices=LR_SCHEDULES)  # fmt: skip
     _option(c, "batch_size", int, "sentences an update")
     _option(c, "embedding", int, "size of the word vectors")

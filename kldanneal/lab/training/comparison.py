@@ -63,13 +63,13 @@ class Comparison:
                 f"Expected at least one schedule and one seed, but got {list(schedules)} and {list(seeds)}"
             )
         self.corpus, self.seeds = corpus, list(seeds)
+        self.settings = Settings() if settings is None else settings
         self.tail = _checks.integer("tail", tail, 0, LARGEST["steps"])
         if self.tail and self.settings.lr_schedule == "decay":
             raise ValueError(
                 f"Expected no tail with lr_schedule 'decay', whose learning rate is 0 by then, but got {tail}"
             )
         self.free_bits = dict(free_bits or {})
-        self.settings = Settings() if settings is None else settings
         self.schedules = list(schedules)
         self.checkpoints = Path(checkpoints) if checkpoints else None
         for name in self.schedules:

@@ -100,7 +100,7 @@ class Run:
         self.order = torch.Generator().manual_seed(seed)  # initial weights, then the order of the batches
         self.noise = torch.Generator(self.device).manual_seed(seed)  # z, word dropout, dropout
         self.model = LSTMVAE(len(corpus.vocab), **settings.model_options(), generator=self.order).to(self.device)
-        self.criterion = VAELoss("cross_entropy", free_bits=free_bits)
+        self.criterion, self.free_bits = VAELoss("cross_entropy", free_bits=free_bits), free_bits
         self._parameters = list(self.model.parameters())
         self.optimizer = torch.optim.Adam(self._parameters, lr=settings.lr, fused=True)
         if settings.lr_schedule == "cosine-restarts":
@@ -263,7 +263,7 @@ class Run:
 
     def _identity(self) -> dict[str, Any]:
         corpus = f"{self.corpus.name} {self.corpus.digest}"
-        free_bits = {"free_bits": self.criterion.free_bits} if self.criterion.free_bits else {}
+        free_bits = {"free_bits": self.free_bits} if self.free_bits else {}
         return {"corpus": corpus, "seed": self.seed, "cyclical": self._cyclical, **free_bits, **asdict(self.settings)}
 
     def _new_epoch(self, skip: int = 0) -> Iterator[Tensor]:

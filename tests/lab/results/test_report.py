@@ -46,7 +46,7 @@ def measured(kl=1.0, neg_elbo=14.0, **others):
     made_up = {
         "reconstruction": neg_elbo - kl, "standard_error": 0.1, "perplexity": 4.0, "active_units": 2,
         "mutual_information": kl / 2, "iw_nll": neg_elbo - 0.1, "kl_per_dimension": [kl, 0.0, 0.0, 0.0],
-        "sentences": 30, "iw_samples": 20,
+        "sentences": 30, "iw_samples": 20, "mutual_information_error": 0.01,
     }  # fmt: skip
     return Metrics(kl=kl, neg_elbo=neg_elbo, **{**made_up, **others})
 

@@ -264,3 +264,23 @@ def test_a_signal_while_the_results_are_written(compared, command, monkeypatch, 
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert command("compare", "--resume", "--out", out)[0] == 0
     assert names(out) == NUMBERS | PAGES
+
+
+@signals
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full of Linux")
+def test_a_terminal_that_is_gone_with_its_signal(compared, command, monkeypatch):
+    """As when a connection breaks: neither the results nor the last line can be printed."""
+    numbers = Written.numbers
+
+    def gone(self):
+        os.kill(os.getpid(), signal.SIGHUP)
+        sys.stdout = sys.stderr = open("/dev/full", "w")  # noqa: SIM115
+        numbers(self)
+
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, getattr(sys, stream))  # put back in the end
+    with monkeypatch.context() as broken:
+        broken.setattr(Written, "numbers", gone)
+        status, _, _, out = compared()
+    assert status == 129
+    assert numbers_are_there(out)

@@ -32,8 +32,9 @@ def compare(given: dict[str, Any]) -> int:
         try:
             return work.run()
         except KeyboardInterrupt:
-            newline = "\n" if sys.stderr.isatty() else ""  # after the ^C
-            print(f"{newline}{work.how_to_go_on()}", file=sys.stderr)
+            with suppress(OSError, ValueError, AttributeError):  # the terminal may be gone
+                newline = "\n" if sys.stderr.isatty() else ""  # after the ^C
+                print(f"{newline}{work.how_to_go_on()}", file=sys.stderr, flush=True)
             return interrupts.status
 
 

@@ -34,6 +34,7 @@ ABOUT = {
     "report.html": "all of it on one page: open it in a browser",
     "config.json": "the settings, and what --resume needs",
     "checkpoints": "the trained models",
+    "stdin.txt": "the text, which was read once",
 }
 
 

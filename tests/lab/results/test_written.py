@@ -101,7 +101,7 @@ def test_the_page_and_the_table_are_made_from_the_same_rows(nasty):
 
 def test_every_file_is_named_for_what_it_is(nasty):
     found = {path.name for path in nasty.iterdir()} - {"<b>.txt"}
-    assert found == ABOUT.keys() - {"config.json", "checkpoints"}
+    assert found == ABOUT.keys() - {"config.json", "checkpoints", "stdin.txt"}
 
 
 # --- what to look at next ---------------------------------------------------------------------------------------------

@@ -112,5 +112,5 @@ def _on_cluster(jobs: list[Job], folder: str, ptb: str | None, address: str) -> 
 
     with distributed.Client(address, set_as_default=False) as client:
         futures = {client.submit(work, job, folder, ptb, key=job.key(), retries=2): job for job in jobs}
-        for future in distributed.as_completed(futures):
+        for future in distributed.as_completed(list(futures), loop=client.loop):
             yield futures[future], future.result()

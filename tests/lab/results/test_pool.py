@@ -63,7 +63,7 @@ def test_each_run_is_stored_when_it_ends(tmp_path, monkeypatch):
 def test_runs_on_another_corpus_are_refused(complete, tmp_path):
     about, found = stored.load(complete)
     stored.save(tmp_path / "runs.json", about, [run | {"digest": "of another"} for run in found])
-    with pytest.raises(ValueError, match="digest of another.*but here it has digest"):
+    with pytest.raises(ValueError, match=r"digest of another.*but here it has digest"):
         pool.fit(JOBS, tmp_path / "runs.json", tmp_path)
     assert {run["digest"] for run in stored.load(tmp_path / "runs.json")[1]} == {"of another"}
 
@@ -81,10 +81,10 @@ def test_a_cluster_of_which_a_worker_is_killed_gives_the_same_runs(complete, tmp
         ends = {run["job"]["seed"] for run in stored.load(store)[1]}
         return torch.load(checkpoint, weights_only=True)["identity"]["seed"] in ends
 
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         with distributed.Client(cluster, set_as_default=False) as client:
             pid = next(iter(client.run(os.getpid).values()))
-        killer = threading.Thread(target=kill_a_worker_after_the_first_run, args=[pid])
+        killer = threading.Thread(target=kill_a_worker_after_the_first_run, args=[pid], daemon=True)
         killer.start()
         pool.fit(JOBS, store, tmp_path, scheduler=cluster.scheduler_address)
         killer.join()

@@ -14,8 +14,8 @@ Rooms and files, in reading order; each imports only from those above it:
     results/     the stored runs, how they are made and read, statistics, tables, figures. No widget is in here.
     widgets/     the notebooks' sliders and buttons. No measuring is in here.
     notebook     the first cell of every notebook
-    cli          the command ``kldanneal``
-    threads, files    a core for each run; files that are written whole or not at all
+    cli/         the command ``kldanneal``
+    threads, files, terminal    a core for each run; files that are written whole or not at all; text for a terminal
 """
 
 from importlib import import_module

@@ -26,7 +26,7 @@ from kldanneal import Annealer
 from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.files import write_atomically
-from kldanneal.lab.results import pool, stored, written
+from kldanneal.lab.results import findings, pool, stored
 from kldanneal.lab.results import repeat as again
 from kldanneal.lab.results.evidence import PATH, STORED, Evidence, load_evidence, save_evidence
 from kldanneal.lab.results.parts import PARTS
@@ -192,7 +192,7 @@ def main() -> int:
     else:
         if given.what == "evidence":
             train(given.folder, given.ptb)
-        written.write()
+        findings.write()
     return 0
 
 

@@ -108,7 +108,10 @@ def _on_this_machine(
 
 
 def _on_cluster(jobs: list[Job], folder: str, ptb: str | None, address: str) -> Iterator[tuple[Job, dict[str, Any]]]:
-    from dask import distributed
+    try:
+        import distributed
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("Dask is missing: python -m pip install 'kldanneal[cluster]'") from None
 
     with distributed.Client(address, set_as_default=False) as client:
         futures = {client.submit(work, job, folder, ptb, key=job.key(), retries=2): job for job in jobs}

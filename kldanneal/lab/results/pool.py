@@ -61,9 +61,8 @@ def fit(
     todo = [job for job in jobs if job.key() not in done]
     finished = _on_cluster if scheduler else _on_this_machine
     options = {"address": scheduler} if scheduler else {"workers": workers or cores()}
-    with tqdm(total=sum(job.updates for job in jobs), unit="update", unit_scale=True) as bar:
-        bar.update(sum(job.updates for job in jobs if job.key() in done))
-        bar.unpause()  # the time left is that of the runs trained now
+    total, initial = (sum(job.updates for job in some) for some in (jobs, [job for job in jobs if job.key() in done]))
+    with tqdm(total=total, initial=initial, unit="update", unit_scale=True) as bar:
         for job, result in finished(todo, str(folder), ptb, **options):
             runs.append({"job": asdict(job), **result, "made": about["made"].index(here)})
             stored.save(store, about, runs)

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from kldanneal.lab.files import write_atomically
-from kldanneal.lab.results import claims, evidence, lasting, pictures, tail_pictures
+from kldanneal.lab.results import bounds, claims, evidence, lasting, pictures, tail_pictures
 from kldanneal.lab.results.evidence import load_evidence
 from kldanneal.lab.results.pool import stored_at
 from kldanneal.lab.results.tail import load_runs
@@ -160,6 +160,12 @@ the KL changed by less than a tenth from distance 4,000 to 8,000. {lasting.entro
 ### Differences within seeds
 
 {lasting.pairs()}
+
+### Control: the number of importance samples
+
+-log p(x) is estimated with 20 samples of z for each sentence. Ten times as many change it by this much:
+
+{bounds.in_words()}
 
 ### Control: a learning rate that falls to 0
 

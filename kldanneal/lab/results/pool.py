@@ -88,9 +88,13 @@ def corpus(name: str, ptb: str | None = None) -> Corpus:
 
 def work(job: Job, folder: str, ptb: str | None) -> dict[str, Any]:
     """Trains one job, in whatever process. Its checkpoint is deleted by none but the user."""
-    name = hashlib.sha256(job.key().encode()).hexdigest()[:16]
     Path(folder).mkdir(parents=True, exist_ok=True)
-    return train(job, corpus(job.corpus, ptb), Path(folder) / f"{name}.pt")
+    return train(job, corpus(job.corpus, ptb), Path(folder) / checkpoint(job))
+
+
+def checkpoint(job: Job) -> str:
+    """The name of a job's checkpoint."""
+    return hashlib.sha256(job.key().encode()).hexdigest()[:16] + ".pt"
 
 
 def _on_this_machine(

@@ -136,7 +136,8 @@ WRONG = {
     "switch-forgotten": (edited("q4-counter", (SWITCH, "pass\n        ### END")), "q4-2 q4-3 q4-4"),
     "counters-share-a-step": (edited("q4-counter", ("self.current_step = 0\n\n", "type(self).current_step = 0\n\n"),
                                      (COUNT, SHARED)), "q4-1"),
-    "wrong-term-annealed": (edited("q5-training-step", ("reconstruction + annealer(kl)", "annealer(reconstruction) + kl")),
+    "wrong-term-annealed": (edited("q5-training-step", ("reconstruction + annealer(kl)",
+                                                        "annealer(reconstruction) + kl")),
                             "q5-1 q5-2 q5-3"),
     "criterion-swapped": (edited("q5-training-step", ("batch, mu, logvar)", "batch, logvar, mu)")), "q5-1 q5-2 q5-3"),
     "step-before-call": (edited("q5-training-step", ("    annealer.step()\n", ""),
@@ -298,7 +299,10 @@ def gaussian_kl(mu, logvar):
 }
 #: Changes the tensors that it is given, which a caller may not expect but nothing forbids.
 IN_PLACE = {
-    "q1-gaussian-kl": "def gaussian_kl(mu, logvar):\n    return mu.pow_(2).add_(logvar.exp()).sub_(1).sub_(logvar).mul_(0.5)",
+    "q1-gaussian-kl": """
+def gaussian_kl(mu, logvar):
+    return mu.pow_(2).add_(logvar.exp()).sub_(1).sub_(logvar).mul_(0.5)
+""",
     "q2-elbo-terms": """
 def elbo_terms(logits, targets, kl):
     targets[targets == PAD] = -100
@@ -329,4 +333,4 @@ def logistic(step, total_steps):
 """,
 }
 #: Names that Python and the checks use, as variables of a scratch cell.
-SHADOWS = "sum, list, abs, all, print, isinstance, tuple = 0, [1], 4, 5, 6, 7, 8\ntotal_steps = counter = out = mu = kl = None"
+SHADOWS = "sum, list, abs, all, print, isinstance, tuple = 0, [1], 4, 5, 6, 7, 8\ntotal_steps = out = mu = kl = None"

@@ -31,9 +31,9 @@ MEASURED = ("kl", "neg_elbo", "active_units")
 def check(function: Callable[..., None]) -> None:
     """Runs a check with the notebook's answers, in a namespace of its own.
 
-    The parameters of the check are the names of the answers that it looks at. It sees Python's own functions also where
-    the notebook has a variable called ``sum`` or ``list``, and no answer sees a variable of the check. Gradients are on,
-    new tensors are on the CPU and warnings are ignored, whatever the notebook has set.
+    The parameters of the check are the names of the answers that it looks at. A notebook
+    may have a variable called ``sum`` or ``list``: the check still sees Python's own. No answer sees a variable of the
+    check. Gradients are on, new tensors are on the CPU and warnings are ignored, whatever the notebook has set.
 
     Raises:
         AssertionError: with the sentence of the check that failed; also if an answer is missing or ends with an error.

@@ -2,7 +2,7 @@
 
     python notebooks/coursework/grade.py SUBMISSIONS [--course FOLDER] [--workers N]
 
-SUBMISSIONS holds one notebook or one folder for each student, or is what Moodle or Canvas gives out, zipped or unpacked.
+SUBMISSIONS holds a notebook or a folder for each student, or is what Moodle or Canvas gives out, zipped or unpacked.
 It may be run again, with late or new submissions: what is graded already and did not change is not run again.
 """
 
@@ -146,7 +146,7 @@ def maxima(source: dict[str, Any]) -> dict[str, float]:
         if marks["grade"]:
             column = "written" if marks["solution"] else mend.name_of(cell)[:2]
             points[column] = points.get(column, 0.0) + marks["points"]
-    return {**{name: points[name] for name in sorted(points) if name != "written"}, "written": points.get("written", 0.0)}
+    return dict(sorted(points.items(), key=lambda pair: (pair[0] == "written", pair[0])))
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -155,7 +155,8 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         for row in rows:
-            writer.writerow({name: f"'{cell}" if str(cell)[:1] in tuple("=+-@\t") else cell for name, cell in row.items()})
+            computed = [name for name, cell in row.items() if str(cell)[:1] in tuple("=+-@\t")]
+            writer.writerow(row | {name: f"'{row[name]}" for name in computed})
 
 
 def show(rows: list[dict[str, Any]], course: Path) -> None:

@@ -9,4 +9,3 @@ c.CourseDirectory.course_id = "kldanneal"
 c.CourseDirectory.root = str(HERE)
 c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\n..."}
 c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
-

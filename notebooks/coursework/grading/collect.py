@@ -8,6 +8,7 @@ import json
 import re
 import stat
 import unicodedata
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typing import Any
 from grading import lms
 
 BIG = 30_000_000  # bytes; no notebook of this assignment comes near it
-ENDINGS = (".ipynb", ".txt", ".json", ".py", ".zip", ".html", ".pdf", ".md", ".doc", ".docx", ".gz", ".tar", ".rar", ".7z")
+ENDINGS = (".ipynb", ".txt", ".json", ".py", ".zip", ".html", ".pdf", ".md", ".doc", ".docx", ".gz", ".tar", ".rar")
 ASK = "Ask for the file annealing.ipynb"
 
 
@@ -103,7 +104,8 @@ def inside(data: bytes, where: PurePosixPath) -> Iterator[File]:
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise ValueError(f"cannot be opened as a zip archive: {error}") from None
     for member in members[:2000]:
-        path = where / PurePosixPath(*[part for part in PurePosixPath(member.filename).parts if part not in ("/", "..")])
+        parts = [part for part in PurePosixPath(member.filename).parts if part not in ("/", "..")]
+        path = where / PurePosixPath(*parts)
         if member.is_dir() or hidden(path) or stat.S_ISLNK(member.external_attr >> 16):
             continue
         saved = zipfile_seconds(member)
@@ -163,7 +165,7 @@ def readable(text: str) -> str:
 def notebook(student: Student) -> tuple[dict[str, Any] | None, list[str], str]:
     """The student's notebook, notes on how it was found, and a digest of the files that it comes from.
 
-    Of several notebooks it is the one that was saved last. Without one it is None, and the notes say what was handed in.
+    Of several notebooks it is the one that was saved last. If there is none, the notes say what was handed in.
     """
     files, notes = [], []
     for file in student.files:
@@ -188,7 +190,7 @@ def notebook(student: Student) -> tuple[dict[str, Any] | None, list[str], str]:
             scripts.append((file.order, file.saved, file.path.name, script(file.data)))
     chosen = notebooks or scripts
     if not chosen:
-        handed_in = ", ".join(sorted(readable(file.path.name) for file in files)) or "nothing"
+        handed_in = ", ".join(sorted(readable(file.path.name) for file in files or student.files)) or "nothing"
         return None, [*map(readable, notes), f"handed in: {handed_in}. {ASK}"], ""
     *_, name, content = max(chosen, key=lambda each: each[:3])
     notes = [note for note in notes if not note.startswith(name)]
@@ -214,7 +216,9 @@ def parsed(data: bytes) -> dict[str, Any]:
         from nbformat import convert, from_dict
 
         try:
-            content = convert(from_dict(content), 4)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # cells without ids, which older formats do not have
+                content = convert(from_dict(content), 4)
         except Exception as error:
             raise ValueError(f"its format is older than 4, and cannot be brought to 4: {error!r}") from None
     if not isinstance(content.get("cells"), list):

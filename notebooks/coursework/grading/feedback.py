@@ -16,7 +16,7 @@ TEMPLATE = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
     undefined=StrictUndefined,
 ).get_template("feedback.html.j2")  # fmt: skip
-BOILERPLATE = re.compile(r"^\s*### (?:BEGIN|END) HIDDEN TESTS\n?|^from kldanneal\.lab\.assignment import check\n+", re.MULTILINE)
+BOILERPLATE = re.compile(r"(?m)^\s*### (?:BEGIN|END) HIDDEN TESTS\n?|^from kldanneal\.lab\.assignment import check\n+")
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -51,8 +51,8 @@ def page(name: str, notebook: dict[str, Any], grades: list[dict[str, Any]], note
             problem = sentence(cell)
             kind = "answer" if marks.get("solution") else "own"
             question["items"].append({"kind": kind, "code": text, "problem": problem, "output": printed(cell)})
-    return TEMPLATE.render(name=name, notes=notes, questions=list(questions.values()),
-                           score=sum(grade["score"] for grade in grades), max=sum(grade["max"] for grade in grades))  # fmt: skip
+    score, most = (sum(grade[column] for grade in grades) for column in ("score", "max"))
+    return TEMPLATE.render(name=name, notes=notes, questions=list(questions.values()), score=score, max=most)
 
 
 def nothing(name: str, notes: list[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from grading.collect import readable
 
 Cell = dict[str, Any]
+Notebook = dict[str, Any]
 STUB = "YOUR ANSWER HERE"
 MANY = 10  # missing cells; more are counted, not named
 LONG = 40  # words; a text of this length in another place is the written answer, if there is none in its own place
@@ -42,7 +43,7 @@ def cleaned(cells: list[object]) -> list[Cell]:
     return clean
 
 
-def mended(submitted: dict[str, Any], release: dict[str, Any], source: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def mended(submitted: Notebook, release: Notebook, source: Notebook) -> tuple[Notebook, list[str]]:
     """The submission in the order of the release, and notes on what was put back."""
     handed_out = {name_of(cell): cell for cell in release["cells"]}
     texts = {" ".join(text_of(cell).split()): name for name, cell in handed_out.items() if text_of(cell).strip()}
@@ -70,7 +71,6 @@ def mended(submitted: dict[str, Any], release: dict[str, Any], source: dict[str,
     for name, cell in handed_out.items():
         if name in moved:
             cells += [*waiting, {**cell, "source": "# answered in a cell below"}, *moved[name]]
-            notes.append(f"{name} was missing; its answer was found elsewhere")
             waiting = []
         elif name not in theirs:  # before their own cells, which may hold what was in it
             cells.append(replaced.get(name, cell))
@@ -81,11 +81,15 @@ def mended(submitted: dict[str, Any], release: dict[str, Any], source: dict[str,
                 notes.append(f"{name} was changed and was put back")
             cells += [*waiting, replaced.get(name) or (cell if locked else {**cell, "source": mine})]
             waiting = [each for place, each in own if place == name]
-    if len(missing) > MANY:
-        notes.append(f"{len(missing)} of the {len(handed_out)} given cells were missing and were put back")
-    else:
-        notes += [f"{name} was missing and was put back" for name in missing]
+    notes += told(missing, "missing and put back") + told(list(moved), "missing, but the answer was found elsewhere")
     return {**release, "cells": [as_cell(cell, i) for i, cell in enumerate([*cells, *waiting])]}, notes
+
+
+def told(names: list[str], what: str) -> list[str]:
+    """A note for each of some cells, or one for many."""
+    if len(names) > MANY:
+        return [f"{len(names)} cells were {what}"]
+    return [f"{name} was {what}" for name in names]
 
 
 def as_cell(cell: Cell, number: int) -> Cell:
@@ -94,11 +98,12 @@ def as_cell(cell: Cell, number: int) -> Cell:
         return cell
     code = {"outputs": [], "execution_count": None} if cell["kind"] == "code" else {}
     attachments = {"attachments": cell["attachments"]} if cell["attachments"] and cell["kind"] != "code" else {}
-    return {"id": f"own-{number}", "cell_type": cell["kind"], "metadata": {}, "source": cell["text"], **attachments, **code}
+    kept = {"cell_type": cell["kind"], "source": cell["text"]}
+    return {"id": f"own-{number}", "metadata": {}, **kept, **attachments, **code}
 
 
 def answers_elsewhere(
-    theirs: dict[str, Cell], own: list[tuple[str | None, Cell]], handed_out: dict[str, Cell], source: dict[str, Any]
+    theirs: dict[str, Cell], own: list[tuple[str | None, Cell]], handed_out: dict[str, Cell], source: Notebook
 ) -> dict[str, list[Cell]]:
     """For each answer whose cell is missing, the student's own cells that define it."""
     moved: dict[str, list[Cell]] = {}
@@ -109,7 +114,8 @@ def answers_elsewhere(
         wanted = defined(text_of(solution))
         givers = [cell for _, cell in own if cell["kind"] == "code" and wanted & defined(cell["text"])]
         if givers:
-            moved[name] = [cell for cell in givers if not any(cell is each for found in moved.values() for each in found)]
+            placed = [id(cell) for found in moved.values() for cell in found]
+            moved[name] = [cell for cell in givers if id(cell) not in placed]
     return moved
 
 
@@ -138,7 +144,9 @@ def written(cell: Cell, mine: Cell | None, own: list[tuple[str | None, Cell]]) -
     name = name_of(cell)
     parts = [mine] if mine and mine["text"].strip() not in ("", STUB) else []
     beside = [each for place, each in own if place in (name, f"{name}-text") and is_prose(each)]
-    parts += beside or ([] if parts else [each for _, each in own if is_prose(each) and len(each["text"].split()) >= LONG])
+    if not parts and not beside:
+        beside = [each for _, each in own if is_prose(each) and len(each["text"].split()) >= LONG]
+    parts += beside
     if not parts:
         return cell, []
     texts, attachments = [], {}

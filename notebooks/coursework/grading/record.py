@@ -10,8 +10,9 @@ import os
 import re
 import shutil
 import sys
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
@@ -26,7 +27,7 @@ HERE = Path(__file__).parent
 class Replay(NbGraderPreprocessor):
     """Puts the outputs that run.py has collected into the notebook, where nbgrader would execute it."""
 
-    executed: dict[str, dict[str, Any]] = {}
+    executed: ClassVar[dict[str, Any]] = {}
 
     def preprocess(self, nb: Any, resources: Any) -> Any:
         student = resources["nbgrader"]["student"]
@@ -70,7 +71,7 @@ class Book:
         if self._state.is_file():
             self.state |= json.loads(self._state.read_text(encoding="utf-8"))
         self.source_file = course / "source" / ASSIGNMENT / NOTEBOOK
-        self._basis = digest(self.source_file.read_bytes(), (HERE / "limits.py").read_bytes(), (HERE / "run.py").read_bytes())
+        self._basis = digest(*[file.read_bytes() for file in (self.source_file, HERE / "limits.py", HERE / "run.py")])
         self.log: list[str] = []
         self._prepare()
         self.source = load(self.source_file)
@@ -119,6 +120,7 @@ class Book:
         shutil.rmtree(self.graded(student).parent, ignore_errors=True)
         Replay.executed[student] = executed
         try:
+            warnings.filterwarnings("ignore", "Object of type")  # SQLAlchemy's, on how nbgrader uses it
             outcome = self._nbgrader.autograde(ASSIGNMENT, student, force=True)
         finally:
             del Replay.executed[student]

@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,16 @@ from grading.sandbox import Sandbox
 LIMITS = Path(__file__).with_name("limits.py")
 WAITING = 60  # seconds on the clock for a cell; far more than a right answer takes, also on a busy machine
 AGAIN = 15  # and after a cell of the same question waited that long
-KERNELS = 12  # for one submission; after that the cells that are left have no result
+KERNELS = 12  # for one submission; after that the checks that are left have no result
+ENDS = 2  # checks of one question that may end the kernel; the others of that question are not run then
 TEXT, PICTURES = 20_000, 2_000_000  # signs that a cell may show, as text and as pictures
 SHOWN = ("text/plain", "image/png", "image/jpeg")  # nothing that a browser would run
 MEMORY_SIGNS = ("bad_alloc", "allocate memory", "Cannot allocate", "MemoryError")
 SKIPPED = "skip-execution"  # the tag of cells that only draw or train
 
 log = logging.getLogger("grading")
+log.addHandler(logging.NullHandler())
+log.propagate = False
 
 
 class Kernel(AsyncKernelManager):
@@ -103,14 +107,17 @@ async def executed(notebook: dict[str, Any], sandbox: Sandbox) -> dict[str, Any]
     whole = nbformat.reads(json.dumps(notebook), as_version=4)
     done: set[int] = set()  # cells that are not run again: checks with a result, and cells that ended a kernel
     slow: set[str] = set()  # questions in which a cell waited too long
-    for _ in range(KERNELS):
+    ends: Counter[str] = Counter()
+    for number in range(KERNELS):
         ended = await one_kernel(whole, done, slow, sandbox)
         if ended is None:
             break
-    else:
+        ends[question(whole.cells[ended])] += is_check(whole.cells[ended])
         for index, cell in enumerate(whole.cells):
-            if cell.cell_type == "code" and is_check(cell) and index not in done:
-                cell.outputs = [error("KernelEnded", "Not run: too many cells before it ended the kernel.")]
+            hopeless = ends[question(cell)] >= ENDS or number == KERNELS - 1
+            if is_check(cell) and index not in done and hopeless:
+                stop(cell, "KernelEnded", "Not run, because cells before it ended the kernel.")
+                done.add(index)
     for cell in whole.cells:
         cell.metadata.pop("shown", None)
     return whole
@@ -127,9 +134,9 @@ async def one_kernel(whole: Any, done: set[int], slow: set[str], sandbox: Sandbo
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     manager._kernel_spec = KernelSpec(argv=argv, language="python", display_name="Python 3")
     shutil.copy(LIMITS, scratch / "limits.py")
-    client = Client(whole, km=manager, allow_errors=True, timeout_func=lambda cell: client.seconds, kernel_name="python3",
-                    skip_cells_with_tag=SKIPPED, startup_timeout=600, iopub_timeout=60, log=log)  # fmt: skip
-    client.extra_arguments = ["--HistoryManager.hist_file=:memory:", f"--IPKernelApp.exec_files={scratch / 'limits.py'}"]
+    client = Client(whole, km=manager, allow_errors=True, timeout_func=lambda cell: client.seconds, log=log,
+                    skip_cells_with_tag=SKIPPED, startup_timeout=600, iopub_timeout=60)  # fmt: skip
+    client.extra_arguments = [f"--IPKernelApp.exec_files={scratch / 'limits.py'}"]
     complaints = scratch / "stderr"
     try:
         with complaints.open("wb") as stderr:

@@ -21,7 +21,8 @@ mount --make-rprivate /
 mount --bind "$scratch" /mnt
 while read -r _ place _ options _; do
   case $place in /proc*|/dev*|/mnt) continue;; esac
-  mount -o "remount,bind,ro,$(echo "$options" | sed 's/\brw\b/ro/; s/,\(seclabel\|relatime\)//g')" "$place" 2>/dev/null ||
+  options=$(echo "$options" | sed 's/\brw\b/ro/; s/,\(seclabel\|relatime\)//g')
+  mount -o "remount,bind,ro,$options" "$place" 2>/dev/null ||
     mount -o remount,bind,ro "$place" 2>/dev/null || [ "$place" != / ]
 done < /proc/self/mounts
 while [ "$1" != -- ]; do
@@ -60,6 +61,7 @@ except OSError:
     print("apart")
 """
 PIP = 'print("pip does nothing while a submission is marked. What the assignment needs is installed.")\n'
+HOMES = ("HOME", "USERPROFILE", "IPYTHONDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "SYSTEMROOT", "PATHEXT", "COMSPEC", "LD_LIBRARY_PATH", "TZ")
 
 
@@ -113,7 +115,8 @@ class Sandbox:
 
     def _wrapped(self, scratch: Path, command: list[str]) -> list[str]:
         user = [] if hasattr(os, "getuid") and os.getuid() == 0 else ["--map-root-user"]
-        unshare = ["setpriv", "--pdeathsig", "KILL", "unshare", *user, "--mount", "--net", "--pid", "--ipc", "--fork", "--kill-child"]
+        apart = ["--mount", "--net", "--pid", "--ipc", "--fork", "--kill-child", *user]
+        unshare = ["setpriv", "--pdeathsig", "KILL", "unshare", *apart]
         hidden = [str(path) for path in self.hidden]
         return [*unshare, "sh", "-c", SCRIPT, "marking", str(scratch), str(self._shared), *hidden, "--", *command]
 
@@ -123,14 +126,19 @@ class Sandbox:
 
         paths = [scratch / "pip-stub", Path(kldanneal.__file__).resolve().parents[1]]
         paths += [Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-        home = {name: str(scratch) for name in ("HOME", "USERPROFILE", "IPYTHONDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
-        tmp = {name: str(scratch / "tmp") for name in ("TMPDIR", "TEMP", "TMP")}
+        home = dict.fromkeys(HOMES, str(scratch))
+        tmp = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch / "tmp"))
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         return {
-            **kept, **home, **tmp, "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys(paths))),
-            "MPLCONFIGDIR": str(scratch / "matplotlib"), "NBGRADER_EXECUTION": "autograde", "PYTHONDONTWRITEBYTECODE": "1",
-            "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-        }  # fmt: skip
+            **kept,
+            **home,
+            **tmp,
+            "PYTHONPATH": os.pathsep.join(map(str, dict.fromkeys(paths))),
+            "MPLCONFIGDIR": str(scratch / "matplotlib"),
+            "NBGRADER_EXECUTION": "autograde",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "OMP_NUM_THREADS": "1",
+        }
 
     def _is_apart(self) -> bool:
         if not (shutil.which("unshare") and shutil.which("setpriv")):
@@ -145,7 +153,7 @@ class Sandbox:
 
 
 def private(course: Path, place: Path) -> list[Path]:
-    """What a submission may not read: the course, what was handed in, and the rest of the repository, history included."""
+    """What a submission may not read: the course, what was handed in, the rest of the repository with its history."""
     hidden = [course, place]
     repository = course.parents[1] if len(course.parents) > 1 else course
     for above in course.parents:

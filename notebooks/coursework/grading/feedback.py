@@ -10,6 +10,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nbconvert.filters import markdown2html
 
+from grading.collect import ASK
+from grading.mend import STUB
 from grading.record import harmless, is_written
 
 TEMPLATE = Environment(
@@ -57,6 +59,7 @@ def page(name: str, notebook: dict[str, Any], grades: list[dict[str, Any]], note
 
 def nothing(name: str, notes: list[str]) -> str:
     """The page of a student whose submission could not be graded."""
+    notes = [note.replace(ASK, "Please hand in the file annealing.ipynb") for note in notes]
     return TEMPLATE.render(name=name, notes=notes, questions=[], score=None, max=None)
 
 
@@ -72,7 +75,7 @@ def written(cell: dict[str, Any]) -> dict[str, Any]:
         for kind, data in kinds.items() if isinstance(kinds, dict) else ():
             if kind in ("image/png", "image/jpeg", "image/gif") and isinstance(data, str):
                 text = text.replace(f"attachment:{key}", f"data:{kind};base64,{''.join(data.split())}")
-    return {"kind": "written", "html": markdown2html(text)}
+    return {"kind": "written", "html": markdown2html(text), "unanswered": text.strip() in ("", STUB)}
 
 
 def sentence(cell: dict[str, Any]) -> str:
@@ -80,6 +83,7 @@ def sentence(cell: dict[str, Any]) -> str:
     for output in cell.get("outputs", []):
         if output["output_type"] == "error":
             kind, said = output.get("ename", ""), ANSI.sub("", output.get("evalue", ""))
+            said = re.sub(r" \(\d+\.py, (line \d+)\)$", r" (\1)", said)  # a cell has no file name
             own_words = kind in ("AssertionError", "TimeoutError", "MemoryError", "KernelEnded") and said
             return said if own_words else f"{kind}: {said}"
     return ""

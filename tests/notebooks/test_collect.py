@@ -26,7 +26,7 @@ def handed_in(folder, files):
 
 MOODLE = {
     "Ana López_4711_assignsubmission_file/annealing.ipynb": RIGHT,
-    "Bo_4712_assignsubmission_file_/work/annealing.ipynb": RIGHT,
+    "Bo_4712_assignsubmission_file_/mine/annealing.ipynb": RIGHT,
     "Participant_4713_assignsubmission_file_annealing.ipynb": RIGHT,
     "Cy_4714_assignsubmission_onlinetext/onlinetext.html": b"<p>see my repository</p>",
 }

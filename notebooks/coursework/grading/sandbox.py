@@ -34,7 +34,9 @@ mount -t tmpfs -o size=64m none "$shared"
 mkdir -p "$scratch"
 mount --bind /mnt "$scratch"
 umount /mnt
-mkdir "$shared/dev" "$shared/dev/shm"
+mkdir "$shared/dev" "$shared/dev/shm" "$shared/dev/pts"
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$shared/dev/pts"
+ln -s pts/ptmx "$shared/dev/ptmx"
 for node in null zero full random urandom; do
   touch "$shared/dev/$node"; mount --bind "/dev/$node" "$shared/dev/$node"
 done

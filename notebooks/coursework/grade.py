@@ -48,14 +48,18 @@ def main(place: Path, course: Path, workers: int | None) -> int:
                 notebook, notes = waiting[key]
                 known = book.state["students"][key]
                 problem = book.record(key, notebook, executed)
-                known["attempt"] += 1
+                known["attempt"] += known.get("handed in") != record.digest_of(notebook)
+                known["handed in"] = record.digest_of(notebook)
                 known["notes"] = [*notes, *stopped(executed)] + [problem] * bool(problem)
                 known["digest"] = book.digest(notebook)
                 book.save()
                 bar.update()
 
             of_each = [(key, with_tests(notebook, book.source)) for key, (notebook, _) in waiting.items()]
-            asyncio.run(run.several(of_each, sandbox, workers or run.cores(), finished))
+            try:
+                asyncio.run(run.several(of_each, sandbox, workers or run.cores(), finished))
+            except KeyboardInterrupt:
+                raise SystemExit("Stopped. What is graded is kept: the same command goes on from here.") from None
     rows = tables(handed_in, problems, book, feedback)
     book.save()
     (course / "grade.log").write_text("".join(book.log), encoding="utf-8")
@@ -110,7 +114,8 @@ def tables(handed_in: list[collect.Student], problems: dict[str, list[str]], boo
             points = sum(grade["score"] for grade in grades[key])
             notes = [*notes, f"not graded; an earlier attempt had {points:g} points, which are not in this row"]
         row: dict[str, Any] = {"student": key, "name": student.name, "system": student.system, "id": student.id,
-                               "attempt": known["attempt"] or "", "late": "late" if student.late else ""}  # fmt: skip
+                               "attempt": known["attempt"] or "", "saved": student.saved,
+                               "late": "late" if student.late else ""}  # fmt: skip
         row |= dict.fromkeys(["points", *maximum], "")
         row |= {"written": "", "to mark": "", "notes": "; ".join(notes)}
         if key in has_grade:
@@ -161,7 +166,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def show(rows: list[dict[str, Any]], course: Path) -> None:
     hidden = {name for name in ("name", "system", "id", "attempt", "late") if not any(row[name] for row in rows)}
-    hidden |= {"name", "attempt"}
+    hidden |= {"name", "attempt", "saved"}
     lines = [[name for name in rows[0] if name not in hidden]]
     for row in rows:
         cells = [row[name] for name in lines[0]]

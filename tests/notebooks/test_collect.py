@@ -1,6 +1,7 @@
 """What is handed in and given back: archives of Moodle and Canvas, odd files, names, and where answers are found."""
 
 import json
+import re
 import sys
 import zipfile
 from pathlib import PurePosixPath
@@ -91,6 +92,27 @@ def test_the_worksheet_of_moodle_has_those_who_are_marked():
     rows = [row, {**row, "id": "1", "to mark": "q7-3"}, {**row, "id": "2", "points": ""}, {**row, "system": "canvas"}]
     (only,) = lms.moodle_worksheet(rows)
     assert (only["Identifier"], only["Grade"]) == ("Participant 4711", 70.0)
+
+
+@pytest.mark.parametrize("top", ["", "submissions/"])
+def test_an_archive_of_plain_files_with_a_folder_around_them_or_not(top, tmp_path):
+    path = tmp_path / "class.zip"
+    path.write_bytes(zipped({f"{top}ana.ipynb": RIGHT, f"{top}bo/annealing.ipynb": RIGHT}))
+    assert [student.key for student in collect.students(path, {})] == ["ana", "bo"]
+
+
+@pytest.mark.parametrize("text", [
+    "[x](javascript:alert(1))", "[x](java&#115;cript:alert(1))", "[x]: javascript:alert(1)",
+    "<script>alert(1)</script>", "<javascript:alert(1)>", "<a href='javascript:alert(1)'>x</a>", "<img src=x onerror=alert(1)>",
+])  # fmt: skip
+def test_a_markers_page_runs_nothing(text):
+    pytest.importorskip("nbgrader")
+    from grading.record import harmless
+    from nbconvert.filters import markdown2html
+
+    page = markdown2html(harmless(f"{text}\n\n[x] x")).lower()
+    assert not re.search(r"<(script|a[^>]*(java|&#)|img)", page)
+    assert harmless("a < b, x[i](y), [k](https://e.org), a[0]: b") == "a < b, x[i](y), [k](https://e.org), a[0]: b"
 
 
 def test_a_teams_archive_is_refused_in_words(tmp_path):

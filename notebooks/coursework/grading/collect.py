@@ -3,6 +3,7 @@
 Every file leads to a row of the table. What is no notebook is named there, with the thing to ask the student for.
 """
 
+import datetime
 import io
 import json
 import re
@@ -43,6 +44,7 @@ class Student:
     id: str = ""
     back: str = ""
     late: bool = False
+    saved: str = ""  # when the notebook that is graded was saved
     files: list[File] = field(default_factory=list)
 
 
@@ -53,7 +55,7 @@ def students(place: Path, keys: dict[str, str]) -> list[Student]:
         place: a folder or a zip archive.
         keys: the names that earlier runs gave to students; new ones are added to it.
     """
-    files = list(inside(place.read_bytes(), PurePosixPath()) if place.is_file() else below(place))
+    files = of_an_archive(place) if place.is_file() else list(below(place))
     if not files:
         raise SystemExit(f"Expected {place} to hold a notebook, or a folder with a notebook, for each student")
     named = [(file, lms.moodle(file.path.parts) or lms.canvas(file.path.parts)) for file in files]
@@ -72,6 +74,17 @@ def students(place: Path, keys: dict[str, str]) -> list[Student]:
     for (system, who), student in sorted(found.items()):
         student.key = key_of(f"{system}:{who}", who, keys)
     return sorted(found.values(), key=lambda student: student.key)
+
+
+def of_an_archive(place: Path) -> list[File]:
+    """The files of an archive of a class, without a folder that holds all of them; or the one file that it is."""
+    if not zipfile.is_zipfile(place):
+        return [File(PurePosixPath(place.name), place.read_bytes(), place.stat().st_mtime)]
+    files = list(inside(place.read_bytes(), PurePosixPath()))
+    if len({file.path.parts[0] for file in files}) == 1 and len({file.path.parts[:2] for file in files}) > 1:
+        for file in files:
+            file.path = PurePosixPath(*file.path.parts[1:])
+    return files
 
 
 #: Stands for a folder without files, so that its student has a row.
@@ -108,7 +121,7 @@ def inside(data: bytes, where: PurePosixPath) -> Iterator[File]:
         path = where / PurePosixPath(*parts)
         if member.is_dir() or hidden(path) or stat.S_ISLNK(member.external_attr >> 16):
             continue
-        saved = zipfile_seconds(member)
+        saved = saved_at(member)
         try:
             content = archive.read(member) if member.file_size <= BIG else None
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError):
@@ -116,10 +129,12 @@ def inside(data: bytes, where: PurePosixPath) -> Iterator[File]:
         yield File(path, content, saved)
 
 
-def zipfile_seconds(member: zipfile.ZipInfo) -> float:
-    """When a member was saved, as a number that grows with time."""
-    year, month, day, hour, minute, second = member.date_time
-    return ((((year * 12 + month) * 31 + day) * 24 + hour) * 60 + minute) * 60.0 + second
+def saved_at(member: zipfile.ZipInfo) -> float:
+    """When a member was saved, in seconds; 0 if the archive does not say."""
+    try:
+        return datetime.datetime(*member.date_time).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
 
 
 def of_a_class(data: bytes) -> bool:
@@ -192,7 +207,8 @@ def notebook(student: Student) -> tuple[dict[str, Any] | None, list[str], str]:
     if not chosen:
         handed_in = ", ".join(sorted(readable(file.path.name) for file in files or student.files)) or "nothing"
         return None, [*map(readable, notes), f"handed in: {handed_in}. {ASK}"], ""
-    *_, name, content = max(chosen, key=lambda each: each[:3])
+    _, saved, name, content = max(chosen, key=lambda each: each[:3])
+    student.saved = datetime.datetime.fromtimestamp(saved).isoformat(" ", "minutes") if saved else ""
     notes = [note for note in notes if not note.startswith(name)]
     if len(chosen) > 1:
         notes.append(f"{len(chosen)} notebooks were handed in; {name}, saved last, is graded")

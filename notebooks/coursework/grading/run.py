@@ -19,7 +19,7 @@ import nbformat
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellTimeoutError
 
 from grading.sandbox import Sandbox
 
@@ -28,6 +28,7 @@ WAITING = 60  # seconds on the clock for a cell; far more than a right answer ta
 AGAIN = 15  # and after a cell of the same question waited that long
 KERNELS = 12  # for one submission; after that the checks that are left have no result
 ENDS = 2  # checks of one question that may end the kernel; the others of that question are not run then
+OWN = "--"  # the question of cells of the student's own; if they end the kernel again and again, none of them is run
 TEXT, PICTURES = 20_000, 2_000_000  # signs that a cell may show, as text and as pictures
 SHOWN = ("text/plain", "image/png", "image/jpeg")  # nothing that a browser would run
 MEMORY_SIGNS = ("bad_alloc", "allocate memory", "Cannot allocate", "MemoryError")
@@ -90,7 +91,7 @@ def bounded(content: dict[str, Any], shown: dict[str, int]) -> None:
 
 
 def question(cell: Any) -> str:
-    return cell.metadata.get("nbgrader", {}).get("grade_id", "own")[:2]
+    return cell.metadata.get("nbgrader", {}).get("grade_id", OWN)[:2]
 
 
 def is_check(cell: Any) -> bool:
@@ -112,8 +113,10 @@ async def executed(notebook: dict[str, Any], sandbox: Sandbox) -> dict[str, Any]
         ended = await one_kernel(whole, done, slow, sandbox)
         if ended is None:
             break
-        ends[question(whole.cells[ended])] += is_check(whole.cells[ended])
+        ends[question(whole.cells[ended]) if is_check(whole.cells[ended]) else OWN] += 1
         for index, cell in enumerate(whole.cells):
+            if ends[OWN] > ENDS and question(cell) == OWN:
+                done.add(index)
             hopeless = ends[question(cell)] >= ENDS or number == KERNELS - 1
             if is_check(cell) and index not in done and hopeless:
                 stop(cell, "KernelEnded", "Not run, because cells before it ended the kernel.")
@@ -154,7 +157,7 @@ async def one_kernel(whole: Any, done: set[int], slow: set[str], sandbox: Sandbo
     except CellTimeoutError:
         slow.add(question(whole.cells[index]))
         stop(whole.cells[index], "TimeoutError", f"This cell was stopped after {client.seconds} s of waiting.")
-    except (DeadKernelError, RuntimeError, OSError, asyncio.TimeoutError) as reason:
+    except Exception as reason:  # the kernel has died, or has sent what no kernel sends
         said = complaints.read_bytes()[-20_000:].decode("utf-8", "replace") if complaints.is_file() else ""
         if any(sign in said for sign in MEMORY_SIGNS):
             stop(whole.cells[index], "MemoryError", "This cell needed more memory than there is for a submission.")

@@ -225,8 +225,11 @@ def lasting_edits(rng: random.Random, letters: dict[str, str]) -> list[Edit]:
     ]
 
 
-def trained(name: str) -> tuple[Curves, int]:
-    """The curves of four runs whose seed and number of cycles the name decides; clear enough to be read."""
+def trained(name: str, folder: Path) -> tuple[Curves, int]:
+    """The curves of four runs whose seed and number of cycles the name decides; clear enough to be read.
+
+    The runs are saved in the folder while they train, so that a training that was stopped goes on.
+    """
     from kldanneal.lab import Comparison, Settings, load_corpus
     from kldanneal.lab.training.schedules import NAMED, parse_schedules
 
@@ -234,7 +237,12 @@ def trained(name: str) -> tuple[Curves, int]:
     for seed in rng.sample(range(1, 10**6), 5):
         cycles = rng.choice([4, 5])
         schedules = parse_schedules(list(NAMED), steps=4000, cycles=cycles)
-        comparison = Comparison(load_corpus("toy"), schedules, Settings(steps=4000), seeds=[seed], device="cpu").fit()
+        saved = folder / str(seed)
+        saved.mkdir(parents=True, exist_ok=True)
+        settings = Settings(steps=4000)
+        comparison = Comparison(
+            load_corpus("toy"), schedules, settings, seeds=[seed], device="cpu", checkpoints=saved
+        ).fit()
         history = {name: runs[0]["kl"] for name, runs in comparison.histories().items()}
         curves = {name: [sum(kl[i : i + 80]) / 80 for i in range(0, 4000, 80)] for name, kl in history.items()}
         if readable(curves):
@@ -257,8 +265,8 @@ def main(name: str) -> int:
         raise SystemExit(f"Expected VARIANT to be letters, digits, - and _, but got {name!r}")
     source = json.loads((HERE / "source" / NOTEBOOK).read_text(encoding="utf-8"))
     print("training the curves of question 6, some minutes ...", flush=True)
-    curves, cycles = trained(name)
     folder = HERE / "variants" / name
+    curves, cycles = trained(name, folder / "curves")
     path = folder / "source" / NOTEBOOK
     path.parent.mkdir(parents=True, exist_ok=True)
     written = json.dumps(varied(source, name, curves, cycles), indent=1, ensure_ascii=False)

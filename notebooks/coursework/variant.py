@@ -181,6 +181,7 @@ def curve_edits(rng: random.Random, curves: Curves, cycles: int, old: str) -> li
         ("q6-reading", given, quoted(runs)),
         ("q6-reading", "cycle_length = 1000", f"cycle_length = {length}"),
         ("q6-reading", "rose_again = 1080", f"rose_again = {rose}"),
+        ("q6-reading", "with seed 0. To make them", "that variant.py trained. To make the public ones"),
         ("q6-1", given, quoted(runs)),
         ("q6-2", given, quoted(runs)),
         ("q6-3", '{"A": False, "B": True, "C": True, "D": True}', str(early)),

@@ -8,6 +8,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 OUT ?= comparison
 PTB ?=
+PART ?= durability
+SCHEDULER ?=
 SUBMISSIONS ?= submissions
 VARIANT ?=
 ARGS ?=
@@ -22,7 +24,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 MODULES = $(subst /,.,$(patsubst %/__init__,%,$(basename $(shell \
   find kldanneal -name '*.py' ! -name '__main__.py' ! -name '_[a-z]*' | sort))))
 
-.PHONY: help lab test test-browser test-colab test-package docs compare sweep evidence results bench soak assignment \
+.PHONY: help lab test test-browser test-colab test-package docs compare sweep evidence runs repeat results bench soak assignment \
   grade address clean
 
 help:
@@ -75,6 +77,16 @@ compare: $(READY)
 #: make sweep         train the runs that the schedule explorer shows; goes on where it stopped
 sweep: $(READY)
 	$(BIN)/python -m kldanneal.lab.results.make sweep sweep
+
+#: make runs          train the runs of one part of the results, PART=durability, remedies, map, budgets, two_by_two or ptb
+#:                    (ptb needs PTB=folder); each is stored when it ends; SCHEDULER=address uses a Dask cluster
+runs: $(READY)
+	$(BIN)/python -m kldanneal.lab.results.make run $(PART) runs/$(PART) $(if $(PTB),--ptb "$(PTB)") \
+	  $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+
+#: make repeat        train stored runs of a PART again and compare them bit for bit, e.g. ARGS="--some 10 --draw 1"
+repeat: $(READY)
+	$(BIN)/python -m kldanneal.lab.results.make repeat $(PART) $(if $(PTB),--ptb "$(PTB)") $(ARGS)
 
 #: make evidence      train every run behind the results, then write them (PTB=folder: on Penn Treebank too); goes on
 evidence: $(READY)

@@ -215,6 +215,8 @@ def test_modules_import_only_what_is_declared(path):
     allowed = {"torch"}
     if "lab" in path.parts:
         allowed |= extra("notebooks").keys() | {name for name, by in COMES_WITH.items() if by in extra("notebooks")}
+    if path.name == "pool.py":
+        allowed |= extra("cluster").keys()
     if path.parent.name in ("guides", "integrations"):
         allowed |= extra("lightning").keys() | extra("transformers").keys()
     assert imported_packages(path, everywhere=True) <= allowed

@@ -6,6 +6,8 @@ Rooms and files, in reading order; each imports only from those above it:
     model        the LSTM VAE
     metrics      KL, reconstruction, -ELBO, active units, mutual information, -log p(x), always at KL weight 1
     plots        the palette, and pictures of schedules and of training
+    linear       the linear VAE, where the optimum can be computed; linear_plot, its KL against the KL weight
+    diagrams     the LSTM VAE, the ELBO and the KL as pictures that explain; drawing, their colours, boxes and words
     probe        what z says about the toy language's hidden choices
     tables       rows as text, Markdown or HTML
     training/    settings, schedules, one run, several runs side by side. Nothing is drawn or written in here.
@@ -13,8 +15,8 @@ Rooms and files, in reading order; each imports only from those above it:
     widgets/     the notebooks' sliders and buttons. No measuring is in here.
     notebook     the first cell of every notebook
     assignment   what the checks of the coursework need
-    cli          the command ``kldanneal``
-    threads, files    a core for each run; files that are written whole or not at all
+    cli/         the command ``kldanneal``
+    threads, files, terminal    a core for each run; files that are written whole or not at all; text for a terminal
 """
 
 from importlib import import_module
@@ -34,6 +36,15 @@ _HOMES = {
     "corpora.toy": ("CHOICES",),
     "model": ("LSTMVAE",),
     "metrics": ("MEASURES", "evaluate"),
+    "linear": (
+        "LinearVAE",
+        "linear_optimum",
+        "principal_variances",
+        "rotated_data",
+        "train_linear_vae",
+    ),
+    "linear_plot": ("plot_linear_kl",),
+    "diagrams": ("plot_gaussian_kl", "plot_message", "plot_model"),
     "plots": ("plot_schedules", "smooth", "styles"),
     "probe": ("most_frequent", "plot_latent", "posteriors"),
     "training.settings": ("LR_SCHEDULES", "QUICK", "Settings"),

@@ -49,7 +49,8 @@ class Metrics:
     - neg_elbo: reconstruction + kl, an upper bound of -log p(x); standard_error: of its mean over the sentences.
     - perplexity: exp(neg_elbo / words), <eos> counted as a word and <bos> not: an upper bound as well.
     - active_units: latent dimensions whose posterior mean varies over sentences (Burda et al. 2016).
-    - mutual_information: I(x; z) under q (Hoffman and Johnson 2016); at most log(sentences).
+    - mutual_information: I(x; z) under q (Hoffman and Johnson 2016); at most log(sentences). Its standard error is
+      mutual_information_error.
     - iw_nll: -log p(x) by importance weighting with iw_samples samples: an upper bound, tighter than neg_elbo.
     """
 
@@ -64,6 +65,7 @@ class Metrics:
     kl_per_dimension: list[float]
     sentences: int
     iw_samples: int
+    mutual_information_error: float
 
 
 @torch.no_grad()
@@ -102,6 +104,7 @@ def evaluate(
     kl_per_dimension = gaussian_kl(mu, logvar)  # (N, L)
     neg_elbo = reconstruction + kl_per_dimension.sum(dim=1)  # (N,)
     words = (sentences.lengths - 1).double().mean()
+    information = mutual_information(mu, logvar, z)
     return Metrics(
         reconstruction=reconstruction.mean().item(),
         kl=kl_per_dimension.sum(dim=1).mean().item(),
@@ -109,9 +112,10 @@ def evaluate(
         standard_error=(neg_elbo.std() / len(neg_elbo) ** 0.5).item(),
         perplexity=torch.exp(neg_elbo.mean() / words).item(),
         active_units=active_units(mu),
-        mutual_information=mutual_information(mu, logvar, z).value,
+        mutual_information=information.value,
         iw_nll=iw_nll.mean().item(),
         kl_per_dimension=kl_per_dimension.mean(dim=0).tolist(),
         sentences=len(sentences),
         iw_samples=iw_samples,
+        mutual_information_error=information.standard_error,
     )

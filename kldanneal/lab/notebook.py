@@ -1,16 +1,15 @@
 """The first cell of every notebook: what it runs on, and how it shows figures."""
 
 import importlib
-import io
 import platform
 import sys
 
 import torch
 from IPython import get_ipython
 from matplotlib.figure import Figure
-from PIL import Image
 
 import kldanneal
+from kldanneal.lab.drawing import small_png
 from kldanneal.lab.threads import cores
 from kldanneal.lab.training.run import pick_device
 
@@ -33,11 +32,3 @@ def start() -> None:
         f"kldanneal {kldanneal.__version__} on Python {platform.python_version()}, torch {torch.__version__}; "
         f"training on {device} ({what})"
     )
-
-
-def small_png(figure: Figure) -> bytes:
-    """A figure as a PNG of 256 colours: a third of the size of all colours, and alike to the eye."""
-    full, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, format="png", facecolor="white")
-    Image.open(full).convert("RGB").quantize(256).save(small, format="png", optimize=True)
-    return small.getvalue()

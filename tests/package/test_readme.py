@@ -3,6 +3,7 @@
 What trains for an hour is begun, and interrupted once it has saved something; a server is asked for its pages.
 """
 
+import gzip
 import json
 import os
 import re
@@ -29,7 +30,12 @@ README, COURSEWORK, BENCHMARKS = (
 
 #: What CONTRIBUTING and `kldanneal compare --help` say, in blocks whose commands belong together.
 MORE = [
-    ["kldanneal compare --corpus toy --seeds 5 --out toy", "kldanneal compare --resume --out toy"],
+    [
+        "kldanneal compare --corpus toy --seeds 5 --out toy",
+        "kldanneal compare --resume --out toy",
+        "kldanneal compare --resume --out toy --tail 2000",
+    ],
+    ["kldanneal compare --corpus reviews.tsv.gz --text-column 2 --out reviews"],
     ["kldanneal compare --corpus my.txt --schedules constant,cosine:total_steps=500:cyclical --out mine"],
     ["kldanneal schedule cyclical,cosine:total_steps=500 --plot schedules.png"],
     ['python -m pip install -e ".[test]"', "python -m pytest"],
@@ -223,7 +229,7 @@ HOW = {
     r"python -m pytest": one_test_file("{}"),
     r"jupyter lab notebooks": serves("/api/contents", "01_kl_vanishing.ipynb"),
     r"kldanneal compare (?!--resume).+": compare,
-    r"kldanneal compare --resume --out \w+": resume,
+    r"kldanneal compare --resume --out \w+( --tail \d+)?": resume,
     r"kldanneal schedule .+ --plot \w+\.png": plot,
     r"make sweep": begins("sweep/**/*.pt"),
     r"make evidence": begins("evidence/**/*.pt"),
@@ -255,6 +261,8 @@ def clone(tmp_path_factory, text_file):
         if part.name not in ("lab", "ready"):
             (folder / ".venv" / part.name).symlink_to(part)
     shutil.copy(text_file, folder / "my.txt")
+    reviews = "".join(f"5\t{line}" for line in text_file.read_text(encoding="utf-8").splitlines(keepends=True))
+    (folder / "reviews.tsv.gz").write_bytes(gzip.compress(reviews.encode()))
     return folder
 
 

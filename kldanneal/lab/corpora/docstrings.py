@@ -1,8 +1,9 @@
-"""Real English without a download: the summary lines of the docstrings that every installation with torch carries.
+"""Real English without a download: the sentences of the docstrings that every installation with torch carries.
 
-The standard library, torch and what comes with torch (NumPy, SymPy, NetworkX) hold tens of thousands of sentences such
-as "Clear the cache, setting it to its initial state." This module reads the source files (nothing is imported), keeps
-the plain sentences, and caches them. The content depends on the versions installed, so a corpus prints a digest of it.
+The standard library, torch and the packages that come with torch (NumPy, SymPy, NetworkX) hold tens of thousands of
+sentences such as "Clear the cache, setting it to its initial state." This module reads the source files (nothing is
+imported), keeps the plain sentences, and caches them. The content depends on the versions installed, so a corpus prints
+a digest of it.
 """
 
 import ast
@@ -24,9 +25,10 @@ from kldanneal.lab.files import replacing
 
 PACKAGES = ("torch", "numpy", "sympy", "networkx")  # torch, and what it brings along
 SKIPPED_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "testing", "__pycache__"}
-SENTENCE = re.compile(r"[A-Z][a-z]*(?:,? [A-Za-z][a-z'-]*)+\.?")  # words and commas: no code
+WORD = r"(?:[A-Za-z][a-z'-]*|[A-Z]{2,6}s?|[0-9]+)"  # a word, an acronym or a whole number: no code
+SENTENCE = re.compile(rf"[A-Z][a-z'-]*(?:[,;]? {WORD}|,? \({WORD}(?: {WORD})*\))+\.?")
 DOCUMENTED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-FORMAT = 2  # raise it when the rules above change: old caches are then left alone
+FORMAT = 4  # raise it when the rules above change: old caches are then left alone
 
 
 def sources() -> dict[str, str]:
@@ -41,7 +43,7 @@ def sources() -> dict[str, str]:
 
 
 def docstring_sentences() -> list[str]:
-    """The distinct summary sentences of all docstrings, in a fixed order; read once, then from the cache."""
+    """The distinct plain sentences of all docstrings, in a fixed order; read once, then from the cache."""
     key = hashlib.sha256(repr((FORMAT, sorted(sources().items()))).encode()).hexdigest()[:16]
     cache = user_cache_path("kldanneal") / f"docstrings-{key}.txt"
     if cache.is_file():
@@ -56,11 +58,23 @@ def docstring_sentences() -> list[str]:
     return sentences
 
 
-def summary_sentence(docstring: str) -> str | None:
-    """The first sentence of a docstring, if it is plain English."""
-    paragraph = " ".join(docstring.strip().split("\n\n", 1)[0].split()).replace("`", "")
-    sentence = re.split(r"(?<=\.)\s", paragraph, maxsplit=1)[0]
-    return sentence.rstrip(".") + "." if SENTENCE.fullmatch(sentence) else None
+def plain_sentences(docstring: str) -> list[str]:
+    r"""The sentences of a docstring that are plain English: all that end in a period, and the summary line without one.
+
+    Example::
+
+        >>> plain_sentences("Clear the cache.\n\nIt takes O(n) time. Nothing else is lost.\n\nSee also")
+        ['Clear the cache.', 'Nothing else is lost.']
+    """
+    summary, *others = ("".join(paragraph.split("`")) for paragraph in re.split(r"\n\s*\n", docstring.strip()))
+    first, *rest = _sentences(summary)
+    rest += [sentence for paragraph in others for sentence in _sentences(paragraph)]
+    found = [first, *(sentence for sentence in rest if sentence.endswith("."))]
+    return [sentence.rstrip(".") + "." for sentence in found if SENTENCE.fullmatch(sentence)]
+
+
+def _sentences(paragraph: str) -> list[str]:
+    return re.split(r"(?<=\.)\s", " ".join(paragraph.split()))
 
 
 def _read_all() -> Iterator[str]:
@@ -72,14 +86,14 @@ def _read_all() -> Iterator[str]:
                 tree = ast.parse(file.read_bytes())
         except (SyntaxError, ValueError, OSError):  # a template, or a file for another version of Python
             continue
-        yield from _summaries(tree)
+        yield from _plain(tree)
 
 
-def _summaries(node: ast.AST) -> Iterator[str]:
+def _plain(node: ast.AST) -> Iterator[str]:
     for child in [node, *(n for n in ast.walk(node) if isinstance(n, DOCUMENTED))]:
         docstring = ast.get_docstring(child)
-        if docstring and (sentence := summary_sentence(docstring)):
-            yield sentence
+        if docstring:
+            yield from plain_sentences(docstring)
 
 
 def _roots() -> Iterator[Path]:

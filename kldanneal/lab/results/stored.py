@@ -45,3 +45,8 @@ def load(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         return data["about"], data["runs"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"The stored runs {path} cannot be read: {error!r}") from None
+
+
+def as_stored(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run as it is after it was saved and loaded: its tuples are lists then."""
+    return json.loads(json.dumps(run))

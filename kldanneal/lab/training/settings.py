@@ -6,7 +6,7 @@ from typing import Any
 from kldanneal import _checks
 from kldanneal.lab.model import POOLINGS
 
-LR_SCHEDULES = ("constant", "cosine-restarts")
+LR_SCHEDULES = ("constant", "cosine-restarts", "decay")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Settings:
         batch_size (int): sentences an update. Default: 32.
         lr (float): Adam's learning rate. Default: 5e-3.
         lr_schedule (str): ``'constant'``, or ``'cosine-restarts'``: from lr down to 0 in a cosine, ``lr_cycles`` times
-            (Fu et al.'s published code does this in its cyclical runs). Default: ``'constant'``.
+            (Fu et al.'s published code does this in its cyclical runs). ``'decay'``: constant over the first half of
+            the updates, then down to 0 in a line. Default: ``'constant'``.
         lr_cycles (int): restarts of the learning rate, with ``'cosine-restarts'``. Default: 4.
         clip (float): the largest norm of the gradient. Default: 5.0.
         embedding, hidden, latent, pooling, word_dropout, dropout: see :class:`~kldanneal.lab.model.LSTMVAE`.

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kldanneal.lab.corpora import toy
 from kldanneal.lab.plots import styles
-from kldanneal.lab.results import evidence, make, pictures
+from kldanneal.lab.results import evidence, findings, make, pictures
 from kldanneal.lab.results.evidence import PATH, Evidence, load_evidence, save_evidence
 from kldanneal.lab.results.statistics import interval
 from kldanneal.lab.training.schedules import NAMED
@@ -53,16 +53,17 @@ def test_saved_and_loaded(tmp_path):
 
 def test_the_pages_hold_what_the_runs_say():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert make.with_table(readme, load_evidence()) == readme, "README.md is not of these runs: run make results"
+    assert findings.with_table(readme) == readme, "README.md is not of these runs: run make results"
     results = (ROOT / "notebooks" / "RESULTS.md").read_text(encoding="utf-8")
-    assert make.page(load_evidence()) == results, "RESULTS.md is not of these runs: run make results"
+    assert findings.page() == results, "RESULTS.md is not of these runs: run make results"
 
 
 def test_pictures_are_of_these_runs():
-    digest = hashlib.sha256(PATH.read_bytes()).hexdigest()
-    for name in make.FIGURES:
-        with Image.open(ROOT / "notebooks" / "figures" / f"{name}.png") as picture:
-            assert picture.info["Source"] == digest, f"{name}.png is not of these runs: run make results"
+    for name, (runs, _) in findings.FIGURES.items():
+        if runs.exists():
+            digest = hashlib.sha256(runs.read_bytes()).hexdigest()
+            with Image.open(ROOT / "notebooks" / "figures" / f"{name}.png") as picture:
+                assert picture.info["Source"] == digest, f"{name}.png is not of these runs: run make results"
 
 
 # -- texts and pictures, of runs whose numbers are known ---------------------------------------------------------------
@@ -134,7 +135,8 @@ def test_pictures_draw_every_run(known):
     circles = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     drawn = [list(line.get_ydata()) for line in circles]
     assert drawn == [known.values("kl", "toy", name) for name in NAMED]
-    assert all(isinstance(each, Figure) for each in (plot(known) for plot in make.FIGURES.values()))
+    drawn = (pictures.plot_measured, pictures.plot_ablations, pictures.plot_two_by_two)
+    assert all(isinstance(plot(known), Figure) for plot in drawn)
     long = pictures.plot_ablations(known).axes[0].lines
     assert statistics.mean(known.values("kl", "toy", "cyclical")) in [line.get_ydata()[-1] for line in long]
 
@@ -159,11 +161,12 @@ def test_the_labels_and_colours_of_two_by_two_name_the_runs(known):
 # -- training --------------------------------------------------------------------------------------------------------
 
 
-def test_an_interrupted_training_goes_on(tmp_path, monkeypatch):
+def test_an_interrupted_training_goes_on(tiny_corpus, tmp_path, monkeypatch):
     small = Settings(steps=80, embedding=4, hidden=4, latent=2)
     plan = [make.Experiment("toy", "", "", small), make.Experiment("toy", "pooling", "last", small)]
     monkeypatch.setattr(make, "experiments", lambda: iter(plan))
     monkeypatch.setattr(make, "SEEDS", range(2))
+    monkeypatch.setattr(make, "load", lambda *_: tiny_corpus)
     monkeypatch.setattr(make, "PATH", tmp_path / "none.json")
     saved = {}
     monkeypatch.setattr(make, "save_evidence", lambda runs: saved.update(runs=runs.runs, about=runs.about))

@@ -1,0 +1,160 @@
+"""The claims that are tested: who says so, whether it holds in the stored runs, and the numbers."""
+
+from collections.abc import Sequence
+from statistics import mean
+
+from kldanneal.lab.metrics import COLLAPSED
+from kldanneal.lab.results.parts import TOTALS
+from kldanneal.lab.results.statistics import with_interval
+from kldanneal.lab.results.tail import LAST, Run, at, at_update, differences, ending, half_distances, load_runs, select
+from kldanneal.lab.tables import table
+
+END = TOTALS[-1]
+Row = tuple[str, str, str, str]  # claim, source, verdict, numbers
+
+
+def table_of_claims() -> str:
+    """In Markdown: a row for each claim of which there are runs."""
+    rows = [["claim", "source", "verdict", "on what, with which numbers"]]
+    for claim in (_constant_collapses, _collapses_again, _lasts_with_word_dropout, _cycles, _cycles_long, _bound,
+                  _two_states, _fixed_weight, _free_bits):  # fmt: skip
+        rows += [list(row) for row in claim()]
+    return table(rows, "markdown")
+
+
+def verdict(right: Sequence[bool]) -> str:
+    """*holds* in every run, *does not hold* in none, else *depends*."""
+    if all(right):
+        return "**holds**"
+    return "**depends**" if any(right) else "**does not hold**"
+
+
+def _runs(corpus: str, label: str, word_dropout: float) -> list[Run]:
+    return select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0)
+
+
+def _settings(label: str) -> list[tuple[str, float, list[Run]]]:
+    """The runs under a schedule, for every corpus and word dropout of which there are some."""
+    found = [
+        (corpus, dropout, _runs(corpus, label, dropout)) for corpus in ("toy", "docstrings") for dropout in (0, 0.2)
+    ]
+    return [each for each in found if each[2]]
+
+
+def _where(corpus: str, word_dropout: float) -> str:
+    return f"{corpus}, word dropout {word_dropout:g}"
+
+
+def _constant_collapses() -> list[Row]:
+    right, numbers = [], []
+    for corpus, dropout, runs in _settings("constant"):
+        collapsed = [at_update(run, "kl", END) < COLLAPSED for run in runs]
+        right += collapsed
+        numbers.append(f"{_where(corpus, dropout)}: KL below {COLLAPSED} in {sum(collapsed)} of {len(runs)} seeds")
+    return [("A constant weight of 1 ends in collapse.", "Bowman et al. 2016", verdict(right),
+             f"after {END:,} updates. " + "; ".join(numbers))]  # fmt: skip
+
+
+def _collapses_again() -> list[Row]:
+    rows = []
+    for label in ("cyclical", "monotonic-long"):
+        right, numbers = [], []
+        for corpus, dropout, runs in _settings(label):
+            if dropout == 0:
+                right += [ending(run) in ("collapsed", "falling") for run in runs]
+                numbers.append(
+                    f"{_where(corpus, dropout)}: KL {mean(at(run, 'kl', 0) for run in runs):.2f}, {LAST:,} updates "
+                    f"later {mean(at(run, 'kl', LAST) for run in runs):.2f}; half is lost at {half_distances(runs)}"
+                )
+        rows.append((f"After annealing (`{label}`), the KL falls when training goes on at weight 1.",
+                     "Lucas et al. 2019, for Gaussian decoders", verdict(right), "; ".join(numbers)))  # fmt: skip
+    return rows
+
+
+def _lasts_with_word_dropout() -> list[Row]:
+    rows = []
+    for label in ("cyclical", "monotonic-long"):
+        right, numbers = [], []
+        for corpus, dropout, runs in _settings(label):
+            if dropout:
+                right += [ending(run) in ("plateau", "rising") for run in runs]
+                numbers.append(
+                    f"{_where(corpus, dropout)}: KL {mean(at(run, 'kl', 0) for run in runs):.2f}, {LAST:,} updates "
+                    f"later {mean(at(run, 'kl', LAST) for run in runs):.2f}, at least {COLLAPSED} in "
+                    f"{sum(at(run, 'kl', LAST) >= COLLAPSED for run in runs)} of {len(runs)} seeds"
+                )
+        rows.append((f"With word dropout, the KL after annealing (`{label}`) lasts or rises.",
+                     "Bowman et al. 2016, section 3.3.1", verdict(right), "; ".join(numbers)))  # fmt: skip
+    return rows
+
+
+def _more(claim: str, other: str, measure: str, sign: int, source: str) -> Row:
+    right, numbers = [], []
+    for corpus, dropout, runs in _settings("cyclical"):
+        d = differences(runs, _runs(corpus, other, dropout), measure)
+        if len(d) > 1:
+            right += [sign * each > 0 for each in d]
+            numbers.append(
+                f"{_where(corpus, dropout)}: {with_interval(d)}, {sum(sign * x > 0 for x in d)} of {len(d)} seeds"
+            )
+    return claim, source, verdict(right), f"{LAST:,} updates after the last low weight. " + "; ".join(numbers)
+
+
+def _cycles() -> list[Row]:
+    return [_more("Cycles keep more KL than one short ramp.", "monotonic", "kl", 1, "Fu et al. 2019")]
+
+
+def _cycles_long() -> list[Row]:
+    return [_more("Cycles keep more KL than one long ramp with as many low updates.", "monotonic-long", "kl", 1,
+                  "Fu et al. 2019 do not compare with it")]  # fmt: skip
+
+
+def _bound() -> list[Row]:
+    return [
+        _more("A model that uses z has a lower -ELBO than under a constant weight.", "constant", "neg_elbo", -1,
+              "the contrary follows from Chen et al. 2017"),
+        _more("It has a lower -log p(x).", "constant", "iw_nll", -1, "Li et al. 2019, for another remedy"),
+    ]  # fmt: skip
+
+
+def _two_states() -> list[Row]:
+    rows = []
+    for corpus, dropout, runs in _settings("cyclical"):
+        constant = {run["job"]["seed"]: run for run in _runs(corpus, "constant", dropout)}
+        both = [(run, constant[run["job"]["seed"]]) for run in runs if run["job"]["seed"] in constant]
+        pairs = [(at_update(run, "kl", END), at_update(other, "kl", END)) for run, other in both]
+        claim = (
+            f"{_where(corpus, dropout)}: after 8,500 updates at weight 1 ({END:,} in all) the KL is the same, with or "
+            "without cycles before"
+        )
+        numbers = "KL with / without, by seed: " + ", ".join(f"{a:.2f} / {b:.2f}" for a, b in pairs)
+        right = [abs(a - b) < COLLAPSED for a, b in pairs]
+        rows.append((claim, "our hypothesis, for word dropout 0 only", verdict(right), numbers))
+    return rows
+
+
+def _fixed_weight() -> list[Row]:
+    names = [(f"constant {w}", f"A constant weight of {w} keeps the KL up.") for w in (0.5, 0.75, 0.9)]
+    return _kept(names, "He et al. 2019, for a weight of 0.4")
+
+
+def _free_bits() -> list[Row]:
+    floors = (0.05, 0.1, 0.25)
+    names = [(f"free bits {f}", f"Free bits of {f} nats in each of 8 dimensions keep the KL up.") for f in floors]
+    return _kept(names, "Kingma et al. 2016, for images")
+
+
+def _kept(names: Sequence[tuple[str, str]], source: str) -> list[Row]:
+    rows = []
+    for label, claim in names:
+        if runs := select(load_runs("remedies"), "toy", label):
+            numbers = (
+                f"toy, after 4,000 updates: KL {_list(runs, 'kl', 0)}; -ELBO {_list(runs, 'neg_elbo', 0)}; after "
+                f"{LAST:,} more at weight 1: KL {_list(runs, 'kl', LAST)}; -ELBO {_list(runs, 'neg_elbo', LAST)}"
+            )
+            rows.append((claim, source, verdict([at(run, "kl", 0) >= COLLAPSED for run in runs]), numbers))
+    return rows
+
+
+def _list(runs: Sequence[Run], measure: str, distance: int) -> str:
+    return ", ".join(f"{at(run, measure, distance):.2f}" for run in runs)

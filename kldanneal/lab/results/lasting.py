@@ -1,0 +1,223 @@
+"""Tables in Markdown of the runs with a tail: does the KL last, what keeps it, and what to do with N updates."""
+
+import math
+from collections.abc import Sequence
+from statistics import mean
+
+from kldanneal.lab.corpora.toy import ENTROPY
+from kldanneal.lab.metrics import MEASURES
+from kldanneal.lab.results.parts import BUDGETS, TOTALS
+from kldanneal.lab.results.statistics import interval, mean_and_spread, with_interval
+from kldanneal.lab.results.tail import (
+    LAST,
+    Run,
+    at,
+    at_update,
+    differences,
+    differences_at_update,
+    endings,
+    half_distances,
+    load_about,
+    load_runs,
+    select,
+)
+from kldanneal.lab.tables import table
+
+SHOWN = (0, 500, 2000, LAST)
+#: The settings of the durability part: corpus, word dropout, and its schedules.
+DURABILITY = (
+    ("toy", 0.0, ("constant", "monotonic", "monotonic-long", "cyclical")),
+    ("toy", 0.2, ("constant", "monotonic", "monotonic-long", "cyclical")),
+    ("docstrings", 0.0, ("constant", "monotonic-long", "cyclical")),
+    ("docstrings", 0.2, ("constant", "monotonic-long", "cyclical")),
+)
+REMEDIES = (
+    *(f"constant {weight}" for weight in (0.5, 0.75, 0.9)),
+    "ramp to 0.75",
+    *(f"free bits {floor}" for floor in (0.05, 0.1, 0.25)),
+    "word dropout 0.5",
+)
+BUDGETED = ("constant", "constant 0.75", "monotonic-long", "cyclical")
+
+
+def durability() -> str:
+    """The KL at growing distance from the last low update, when half of it is lost, and where it ends."""
+    rows = [["corpus", "word dropout", "schedule", "seeds", *(f"KL at {distance:,}" for distance in SHOWN),
+             "half is lost at", f"at {LAST:,}", "-ELBO there", "-log p(x) there"]]  # fmt: skip
+    runs = load_runs("durability")
+    for corpus, word_dropout, labels in DURABILITY:
+        for label in labels:
+            if found := select(runs, corpus, label, word_dropout=word_dropout, lr_schedule=0):
+                kl = [_of(found, "kl", distance, 2) for distance in SHOWN]
+                bounds = [_of(found, measure, LAST, 2) for measure in ("neg_elbo", "iw_nll")]
+                rows.append([corpus, f"{word_dropout:g}", f"`{label}`", str(len(found)), *kl,
+                             half_distances(found), endings(found), *bounds])  # fmt: skip
+    return table(rows, "markdown")
+
+
+def summary() -> str:
+    """README's table: the KL at the last low update, and 2,000 and 8,000 updates later, under three schedules."""
+    labels = ("constant", "monotonic-long", "cyclical")
+    rows = [["corpus, word dropout (seeds)", *(f"`{label}`" for label in labels)]]
+    for corpus, word_dropout, _ in DURABILITY:
+        found = [select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0)
+                 for label in labels]  # fmt: skip
+        if all(found):
+            seeds = " to ".join(map(str, sorted({len(runs) for runs in found})))
+            rows.append([f"{corpus}, {word_dropout:g} ({seeds})", *map(_course, found)])
+    return table(rows, "markdown")
+
+
+def _course(runs: Sequence[Run]) -> str:
+    distances = [distance for distance in (0, 2000, LAST) if _of(runs, "kl", distance, 2) != "-"]
+    return " → ".join(f"{mean(at(run, 'kl', distance) for run in runs):.2f}" for distance in distances)
+
+
+def totals() -> str:
+    """The same runs after equal numbers of updates in all."""
+    rows = [["corpus", "word dropout", "schedule", *(f"KL after {update:,}" for update in TOTALS)]]
+    runs = load_runs("durability")
+    for corpus, word_dropout, labels in DURABILITY:
+        for label in labels:
+            if found := select(runs, corpus, label, word_dropout=word_dropout, lr_schedule=0):
+                kl = [mean_and_spread([at_update(run, "kl", update) for run in found], 2) for update in TOTALS]
+                rows.append([corpus, f"{word_dropout:g}", f"`{label}`", *kl])
+    return table(rows, "markdown")
+
+
+def decay() -> str:
+    """The control with a learning rate that falls to 0 from update 4,000 to 8,000, beside the same seeds without."""
+    runs = load_runs("durability")
+    frozen = select(runs, "toy", "cyclical, learning rate decays")
+    seeds = {run["job"]["seed"] for run in frozen}
+    plain = [run for run in select(runs, "toy", "cyclical", word_dropout=0.0) if run["job"]["seed"] in seeds]
+    updates = [update for update in TOTALS if update <= 8000]
+    rows = [["learning rate", *(f"KL after {update:,}" for update in updates), "-ELBO after 8,000"]]
+    for name, found in (("decays", frozen), ("constant", plain)):
+        if found:
+            kl = [mean_and_spread([at_update(run, "kl", update) for run in found], 2) for update in updates]
+            elbo = mean_and_spread([at_update(run, "neg_elbo", 8000) for run in found], 2)
+            rows.append([name, *kl, elbo])
+    return table(rows, "markdown")
+
+
+def remedies() -> str:
+    """What was tried for 4,000 updates; then a weight of 1. The word dropout stays."""
+    rows = [["for 4,000 updates", "seeds", *(f"KL at {distance:,}" for distance in SHOWN), "half is lost at",
+             f"at {LAST:,}", "-ELBO at 0", "-log p(x) at 0", "-log p(x) there"]]  # fmt: skip
+    for label in REMEDIES:
+        if found := select(load_runs("remedies"), "toy", label):
+            first = at if label != "word dropout 0.5" else _first
+            rows.append([label, str(len(found)),
+                         *(mean_and_spread([first(run, "kl", d) if d == 0 else at(run, "kl", d) for run in found], 2)
+                           for d in SHOWN),
+                         half_distances(found), endings(found),
+                         mean_and_spread([first(run, "neg_elbo", 0) for run in found], 2),
+                         mean_and_spread([first(run, "iw_nll", 0) for run in found], 2),
+                         _of(found, "iw_nll", LAST, 2)])  # fmt: skip
+    return table(rows, "markdown")
+
+
+def budgets() -> str:
+    """The measures at the end of N updates, half of them the tail, under each schedule."""
+    measures = ("kl", "neg_elbo", "iw_nll")
+    rows = [["word dropout", "schedule", "seeds",
+             *(f"{MEASURES[m].heading} after {n:,}" for m in measures for n in BUDGETS)]]  # fmt: skip
+    for word_dropout in (0.0, 0.2):
+        for label in BUDGETED:
+            runs = select(load_runs("budgets"), "toy", label, word_dropout=word_dropout)
+            by_length = [[run for run in runs if run["job"]["updates"] == n] for n in BUDGETS]
+            if all(by_length):
+                cells = [mean_and_spread([run["measured"][-1][m] for run in found], 2)
+                         for m in measures for found in by_length]  # fmt: skip
+                rows.append([f"{word_dropout:g}", f"`{label}`", str(len(by_length[0])), *cells])
+    return table(rows, "markdown")
+
+
+def interaction() -> str:
+    """Both schedules of the weight and of the learning rate: effects on the KL as differences and as ratios."""
+    cells = {
+        (weight, lr): select(load_runs("two_by_two"), "docstrings", weight, lr_schedule=lr)
+        for weight in ("monotonic", "cyclical")
+        for lr in ("constant", "cosine-restarts")
+    }
+    kl = {place: [run["measured"][-1]["kl"] for run in runs] for place, runs in cells.items()}
+    rows = [["effect on the KL", "difference (nats)", "ratio"]]
+    effects = {
+        "cyclical weight, constant learning rate": (("cyclical", "constant"), ("monotonic", "constant")),
+        "cyclical weight, restarts": (("cyclical", "cosine-restarts"), ("monotonic", "cosine-restarts")),
+        "restarts, monotonic weight": (("monotonic", "cosine-restarts"), ("monotonic", "constant")),
+        "restarts, cyclical weight": (("cyclical", "cosine-restarts"), ("cyclical", "constant")),
+    }
+    for name, (a, b) in effects.items():
+        rows.append([name, with_interval([x - y for x, y in zip(kl[a], kl[b], strict=True)]),
+                     _ratio([math.log(x / y) for x, y in zip(kl[a], kl[b], strict=True)])])  # fmt: skip
+    places = [(weight, lr) for lr in ("cosine-restarts", "constant") for weight in ("cyclical", "monotonic")]
+    four = list(zip(*(kl[place] for place in places), strict=True))
+    rows.append(["interaction", with_interval([a - b - c + d for a, b, c, d in four]),
+                 _ratio([math.log(a * d / (b * c)) for a, b, c, d in four])])  # fmt: skip
+    return table(rows, "markdown")
+
+
+def paired(corpus: str, label: str, other: str, word_dropout: float) -> list[str]:
+    """The differences in KL, -ELBO and -log p(x): at equal distance, then after equal updates."""
+    runs = load_runs("durability")
+    a, b = (select(runs, corpus, name, word_dropout=word_dropout, lr_schedule=0) for name in (label, other))
+    measures = ("kl", "neg_elbo", "iw_nll")
+    return [with_interval(differences(a, b, m)) for m in measures] + [
+        with_interval(differences_at_update(a, b, m, TOTALS[-1])) for m in measures
+    ]
+
+
+def pairs() -> str:
+    """The schedules against each other, within seeds."""
+    names = [MEASURES[m].heading for m in ("kl", "neg_elbo", "iw_nll")]
+    rows = [["", *(f"{name}, {LAST:,} after the last low" for name in names),
+             *(f"{name}, after {TOTALS[-1]:,} in all" for name in names)]]  # fmt: skip
+    for corpus, word_dropout, labels in DURABILITY:
+        for other in labels[:-1]:
+            if len(select(load_runs("durability"), corpus, other, word_dropout=word_dropout, lr_schedule=0)) > 1:
+                heading = f"{corpus}, word dropout {word_dropout:g}: `cyclical` less `{other}`"
+                rows.append([heading, *paired(corpus, "cyclical", other, word_dropout)])
+    return table(rows, "markdown")
+
+
+def source(part: str) -> str:
+    """Where the runs of a part come from, in a sentence or two."""
+    runs, made = load_runs(part), load_about(part)["made"]
+    corpora = sorted({(run["job"]["corpus"], run["sentences"], run["digest"]) for run in runs})
+    named = "; ".join(f"{name}: {n:,} sentences to train on, digest {digest}" for name, n, digest in corpora)
+    commits = ", ".join(dict.fromkeys(each["commit"] for each in made))
+    last = made[-1]
+    versions = ", ".join(f"{name} {version}" for name, version in last["versions"].items())
+    return (
+        f"{len(runs)} runs, seeds {_seeds(runs)}. {named}. Commit {commits}, {last['date']}, {versions}, "
+        f"{last['machine']}."
+    )
+
+
+def entropy() -> str:
+    return f"The entropy of the toy language is {ENTROPY:.2f} nats per sentence: no model can have a lower -log p(x)."
+
+
+def _seeds(runs: Sequence[Run]) -> str:
+    seeds = sorted({run["job"]["seed"] for run in runs})
+    return f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+
+
+def _of(runs: Sequence[Run], measure: str, distance: int, digits: int) -> str:
+    """The mean and spread at a distance; at distance 0 a run without low updates has none."""
+    if distance == 0 and runs[0]["measured"][0]["distance"] > 0:
+        return "-"
+    return mean_and_spread([at(run, measure, distance) for run in runs], digits)
+
+
+def _first(run: Run, measure: str, _: int) -> float:
+    """After 4,000 updates: where the others are at distance 0."""
+    return at_update(run, measure, 4000)
+
+
+def _ratio(logs: Sequence[float]) -> str:
+    """The geometric mean of ratios, with its interval."""
+    low, high = interval(logs)
+    return f"x{math.exp(mean(logs)):.2f} [{math.exp(low):.2f}, {math.exp(high):.2f}]"

@@ -1,0 +1,162 @@
+"""kldanneal.lab.results: tail, lasting, claims and repeat, on runs whose numbers are known."""
+
+import json
+import math
+from dataclasses import asdict
+
+import pytest
+
+from kldanneal.lab.results import claims, lasting, pool, repeat, stored, tail
+from kldanneal.lab.results.jobs import Job
+from kldanneal.lab.results.statistics import interval, with_interval
+
+DISTANCES = (0, 250, 500, 1000, 2000, 4000, 8000)
+
+
+def run(label, kl, *, seed=0, corpus="toy", word_dropout=0.0, first=0, bound=14.0, **settings):
+    """A run with a KL at each distance, from a low update on; ``first`` is the number of that update."""
+    job = Job(corpus, label, {"total_steps": first}, 12_000, seed, {"word_dropout": word_dropout} | settings)
+    marks = [
+        {"update": first + distance, "distance": distance, "kl": value, "neg_elbo": bound + value, "iw_nll": bound}
+        for distance, value in zip(DISTANCES, kl, strict=True)
+        if first + distance > 0
+    ]
+    last = {"update": 12_000, "distance": 12_000 - first, "kl": kl[-1], "neg_elbo": bound + kl[-1], "iw_nll": bound}
+    return {"job": asdict(job), "measured": [*marks, last], "kl_curve": [1.0] * 240, "digest": "d", "sentences": 1000}
+
+
+HALVING = (0.8, 0.7, 0.6, 0.4, 0.2, 0.1, 0.05)  # half is lost at 1,000 exactly
+FADING = (0.8, 0.8, 0.8, 0.8, 0.6, 0.2, 0.15)  # 0.4 lies half-way from 2,000 to 4,000
+LASTING = (0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.84)
+RISING = (0.8, 0.8, 0.8, 0.8, 0.9, 1.0, 1.2)
+NONE = (0.0,) * 7
+
+
+@pytest.mark.parametrize(
+    "kl, half, end",
+    [
+        (HALVING, 1000, "collapsed"),
+        (FADING, 3000, "falling"),
+        (LASTING, math.inf, "plateau"),
+        (RISING, math.inf, "rising"),
+    ],
+)
+def test_when_half_is_lost_and_where_it_ends(kl, half, end):
+    one = run("cyclical", kl, first=3500)
+    assert tail.half_distance(one) == pytest.approx(half)
+    assert tail.ending(one) == end
+
+
+def test_half_distances_in_words():
+    runs = [run("cyclical", kl, seed=seed, first=3500) for seed, kl in enumerate((HALVING, FADING, LASTING))]
+    assert tail.half_distances(runs) == "3,000 [1,000, > 8,500]"
+    collapsed = run("cyclical", NONE, seed=3, first=3500)
+    assert tail.half_distances([*runs, collapsed]) == "3,000 [1,000, > 8,500] (3 of 4 seeds)"
+    assert tail.half_distances([collapsed]) == "-"
+    assert tail.half_distances([run("constant", NONE)]) == "-"  # it was never measured at distance 0
+    assert tail.endings(runs) == "1 collapsed, 1 falling, 1 plateau"
+
+
+def test_runs_are_selected_by_what_they_are():
+    runs = [run("cyclical", NONE, seed=1), run("cyclical", NONE, seed=0), run("cyclical", NONE, word_dropout=0.2),
+            run("cyclical", NONE, corpus="docstrings"), run("cyclical", NONE, lr_schedule="decay")]  # fmt: skip
+    found = tail.select(runs, "toy", "cyclical", word_dropout=0.0, lr_schedule=0)
+    assert [each["job"]["seed"] for each in found] == [0, 1]
+
+
+def test_differences_are_within_seeds_and_at_equal_distance():
+    ours = [run("cyclical", RISING, seed=seed, first=3500) for seed in (0, 1)]
+    theirs = [run("constant", HALVING, seed=seed) for seed in (1, 2)]
+    assert tail.differences(ours, theirs, "kl") == [pytest.approx(1.2 - 0.05)]  # seed 1 alone has both
+    assert tail.differences(ours, theirs, "kl", 1000) == [pytest.approx(0.4)]
+    assert tail.differences_at_update(ours, theirs, "neg_elbo", 12_000) == [pytest.approx(1.15)]
+    with pytest.raises(ValueError, match=r"Expected distance to be one at which the run was measured.*but got 7"):
+        tail.at(ours[0], "kl", 7)
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Two seeds of every schedule: cycles last with word dropout and fade without; a constant weight has no KL."""
+    runs = [
+        run(label, kl[word_dropout > 0], seed=seed, word_dropout=word_dropout, first=first)
+        for word_dropout in (0.0, 0.2)
+        for seed in (0, 1)
+        for label, kl, first in (
+            ("constant", (NONE, NONE), 0),
+            ("monotonic", (NONE, NONE), 500),
+            ("monotonic-long", (FADING, FADING), 2000),
+            ("cyclical", (FADING, LASTING), 3500),
+        )
+    ]
+    remedies = [run("constant 0.5", LASTING, seed=seed, first=4000) for seed in (0, 1)]
+    parts = {"durability": runs, "remedies": remedies}
+    for module in (tail, lasting, claims):
+        monkeypatch.setattr(module, "load_runs", lambda part, path=None: parts.get(part, []))
+    return runs
+
+
+def test_verdicts_are_of_the_runs(known):
+    rows = {line.split("|")[1].strip(): line for line in claims.table_of_claims().splitlines()}
+    assert "**holds**" in rows["A constant weight of 1 ends in collapse."]
+    assert "**holds**" in rows["After annealing (`cyclical`), the KL falls when training goes on at weight 1."]
+    assert "**holds**" in rows["With word dropout, the KL after annealing (`cyclical`) lasts or rises."]
+    assert "**does not hold**" in rows["With word dropout, the KL after annealing (`monotonic-long`) lasts or rises."]
+    long = rows["Cycles keep more KL than one long ramp with as many low updates."]
+    assert "**depends**" in long and "+0.00 [+0.00, +0.00], 0 of 2 seeds" in long and "+0.69" in long
+    assert "**does not hold**" in rows["A model that uses z has a lower -ELBO than under a constant weight."]
+    assert "KL 0.80, 0.80" in rows["A constant weight of 0.5 keeps the KL up."]
+    assert len([row for row in rows if "8,500 updates at weight 1" in row]) == 2
+
+
+def test_the_tables_hold_means_and_spreads(known, monkeypatch):
+    monkeypatch.setattr(lasting, "TOTALS", (12_000,))
+    known[0]["measured"][-2]["kl"] = 0.4  # of the constant weight, seed 0, at distance 8,000
+    lines = lasting.durability().splitlines()
+    cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
+    assert cells[:8] == ["toy", "0", "`constant`", "2", "-", "0.00 ± 0.00", "0.00 ± 0.00", "0.20 ± 0.28"]
+    assert len(lines) == 2 + 8
+    assert "0.15 ± 0.00" in lasting.totals().splitlines()[5]
+    low, high = interval([0.15 - 0.4, 0.15])
+    assert f"{-0.05:+.2f} [{low:+.2f}, {high:+.2f}]" in lasting.pairs().splitlines()[2]
+    assert lasting.summary().splitlines()[2] == "| toy, 0 (2) | 0.00 → 0.20 | 0.80 → 0.60 → 0.15 | 0.80 → 0.60 → 0.15 |"
+
+
+def test_interaction_on_both_scales(monkeypatch):
+    kl = {("monotonic", "constant"): 0.1, ("monotonic", "cosine-restarts"): 0.2,
+          ("cyclical", "constant"): 0.5, ("cyclical", "cosine-restarts"): 1.0}  # fmt: skip
+    runs = [run(weight, (value,) * 7, seed=seed, corpus="docstrings", lr_schedule=lr)
+            for (weight, lr), value in kl.items() for seed in (0, 1)]  # fmt: skip
+    monkeypatch.setattr(lasting, "load_runs", lambda part: runs)
+    last = lasting.interaction().splitlines()[-1]  # ratios of 5 and of 2 everywhere: additive interaction alone
+    assert with_interval([0.4, 0.4]) in last and "x1.00 [1.00, 1.00]" in last
+
+
+# -- repeating stored runs ---------------------------------------------------------------------------------------------
+
+TINY = {"embedding": 8, "hidden": 12, "latent": 4}
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory):
+    job = Job("toy", "ramp", {"total_steps": 10}, 30, 1, TINY, distances=(0, 10))
+    result = pool.work(job, str(tmp_path_factory.mktemp("run")), None)
+    return stored.as_stored({"job": asdict(job), **result, "made": 0})
+
+
+def test_a_run_repeated_is_equal(one_run):
+    assert repeat.repeat(one_run) == "equal"
+
+
+def test_a_run_repeated_shows_what_differs(one_run):
+    changed = json.loads(json.dumps(one_run))
+    changed["discount"] += 1
+    assert repeat.repeat(changed).startswith("differs in discount: 5.5 here, 6.5 stored")
+    assert repeat.repeat({**one_run, "digest": "other"}).startswith("another corpus: digest")
+
+
+def test_runs_are_chosen_by_their_properties_or_drawn():
+    runs = [run("cyclical", NONE, seed=seed, word_dropout=dropout) for seed in range(5) for dropout in (0.0, 0.2)]
+    assert [each["job"]["seed"] for each in repeat.chosen(runs, word_dropout=0.2)] == list(range(5))
+    assert repeat.some(runs, 3, draw=1) == repeat.some(runs, 3, draw=1) != repeat.some(runs, 3, draw=2)
+    with pytest.raises(ValueError, match=r"seed.*9.*there are none; there are.*\[0, 1, 2, 3, 4\]"):
+        repeat.chosen(runs, seed=9)

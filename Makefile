@@ -1,5 +1,6 @@
 # Every target is complete on its own from a fresh clone, and quick when there is nothing to do.
-# make help lists them. Options: PYTHON=python3.12  TORCH=torch  OUT=dir  PTB=dir  SUBMISSIONS=dir  ARGS="--corpus toy"
+# make help lists them. Options: PYTHON=python3.12  TORCH=torch  OUT=dir  PTB=dir  SUBMISSIONS=dir  VARIANT=name
+# ARGS="--corpus toy"
 
 PYTHON ?= python3
 # A release whose CPU build is to be had. On Linux, pip's default index may send a CUDA build of several GB instead:
@@ -10,9 +11,11 @@ PTB ?=
 PART ?= durability
 SCHEDULER ?=
 SUBMISSIONS ?= submissions
+VARIANT ?=
 ARGS ?=
 
 BIN := .venv/bin
+COURSE := notebooks/coursework$(if $(VARIANT),/variants/$(VARIANT))
 LAB := .venv/lab
 READY := .venv/ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
@@ -101,15 +104,16 @@ bench: $(READY)
 soak: $(READY)
 	$(BIN)/python tests/soak/soak.py $(ARGS)
 
-#: make assignment    write the coursework that is handed out, notebooks/coursework/release, from its source
+#: make assignment    write the coursework that is handed out from its source; VARIANT=name: with other questions
 assignment: $(READY)
 	@$(BIN)/python -c "import nbgrader" 2>/dev/null || $(PIP) --quiet --editable ".[coursework]"
-	cd notebooks/coursework && PATH="$(CURDIR)/$(BIN):$$PATH" python -m nbgrader generate_assignment annealing --force
+	$(if $(VARIANT),$(BIN)/python notebooks/coursework/variant.py "$(VARIANT)")
+	cd $(COURSE) && PATH="$(CURDIR)/$(BIN):$$PATH" python -m nbgrader generate_assignment annealing --force
 
-#: make grade         grade a folder of submissions, SUBMISSIONS=folder: a notebook, or a folder with one, for each student
+#: make grade         grade SUBMISSIONS=folder (a notebook or a folder for each student) or an archive of Moodle or Canvas
 grade: $(READY)
 	@$(BIN)/python -c "import nbgrader" 2>/dev/null || $(PIP) --quiet --editable ".[coursework]"
-	$(BIN)/python notebooks/coursework/grade.py "$(SUBMISSIONS)"
+	$(BIN)/python notebooks/coursework/grade.py "$(SUBMISSIONS)" --course $(COURSE)
 
 #: make address       for a fork: change the repository's address everywhere, REPOSITORY=https://github.com/you/kldanneal
 address:

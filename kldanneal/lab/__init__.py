@@ -14,6 +14,7 @@ Rooms and files, in reading order; each imports only from those above it:
     results/     the stored runs, how they are made and read, statistics, tables, figures. No widget is in here.
     widgets/     the notebooks' sliders and buttons. No measuring is in here.
     notebook     the first cell of every notebook
+    assignment   what the checks of the coursework need
     cli/         the command ``kldanneal``
     threads, files, terminal    a core for each run; files that are written whole or not at all; text for a terminal
 """

@@ -55,7 +55,7 @@ def schedule_map(part: str, grid: Mapping[str, Sequence[Any]], colours: Colours 
     """Squares with the mean KL of a schedule. ``part`` is ``'ramps'`` or ``'constant'`` (constant weights)."""
     if part == RAMPS:
         columns, rows = list(grid["steps"]), rows_of(grid)
-        test, title = "datum.place[1] != 'constant'", "total_steps: updates of the ramp, or of one cycle"
+        test, title = "datum.place[1] != 'constant'", "total_steps (updates)"
     else:
         columns, rows, test = list(grid["weights"]), ["constant"], "datum.place[1] == 'constant'"
         title = "constant weight, then 1"
@@ -70,12 +70,7 @@ def schedule_map(part: str, grid: Mapping[str, Sequence[Any]], colours: Colours 
             hint="datum.words + (covered ? '' : ': KL ' + (isValid(datum.kl) ? format(datum.kl, '.3f') + ' nats' : "
                  "'not measured here'))",
         )
-        .encode(
-            x=alt.X("column:O", title=title, scale=alt.Scale(domain=columns, padding=0.06),
-                    axis=alt.Axis(labelAngle=0, format=",~g", orient="bottom")),
-            y=alt.Y("row:O", title=None, scale=alt.Scale(domain=rows, padding=0.06),
-                    axis=alt.Axis(minExtent=94, maxExtent=94)),
-        )
+        .encode(x=_column(columns, title), y=_row(rows))
     )  # fmt: skip
     squares = base.transform_filter("datum.shown").mark_rect(cornerRadius=4, cursor="pointer").encode(
         color=_by_kl("kl", colours), tooltip="hint:N"
@@ -83,22 +78,32 @@ def schedule_map(part: str, grid: Mapping[str, Sequence[Any]], colours: Colours 
     cover = base.transform_filter("!datum.shown").mark_rect(cornerRadius=4, cursor="pointer").encode(
         color=alt.condition("covered", alt.value(colours["cover"]), alt.value(colours["empty"])), tooltip="hint:N"
     )  # fmt: skip
-    text = base.mark_text(fontSize=13, cursor="pointer").encode(
+    text = base.mark_text(fontSize=14, dy=3, cursor="pointer").encode(
         text="text:N", tooltip="hint:N",
         color=alt.condition("datum.shown", _by_kl("on", colours), alt.value(colours["ink"])),
     )  # fmt: skip
-    corner = {"fontSize": 11, "fontWeight": "bold", "baseline": "top", "dy": -15}
-    guess = base.transform_filter("!covered && datum.marked").mark_text(dx=16, **corner).encode(
-        text=alt.value("✓"), color=_by_kl("on", colours)
+    small = {"fontSize": 10, "fontWeight": "bold", "baseline": "top", "dy": 3, "cursor": "pointer"}
+    top, on = _row(rows, at=0), _by_kl("on", colours)
+    guess = base.transform_filter("!covered && datum.marked").mark_text(align="right", dx=-6, **small).encode(
+        x=_column(columns, title, at=1), y=top, text=alt.value("✓"), color=on
     )  # fmt: skip
-    pinned = base.transform_filter("datum.pin == 'A' || datum.pin == 'B'").mark_text(dx=-16, **corner).encode(
-        text="pin:N", color=_by_kl("on", colours)
+    pinned = base.transform_filter("datum.pin == 'A' || datum.pin == 'B'").mark_text(align="left", dx=6, **small).encode(
+        x=_column(columns, title, at=0), y=top, text="pin:N", color=on
     )  # fmt: skip
     frame = base.transform_filter("datum.is_chosen").mark_rect(
         filled=False, stroke=colours["ink"], strokeWidth=3, cornerRadius=5, cursor="pointer"
     )  # fmt: skip
-    height = alt.Step(34 if part == RAMPS else 36)
-    return _finished(alt.layer(squares, cover, text, guess, pinned, frame), height, colours)
+    return _finished(alt.layer(squares, cover, text, guess, pinned, frame), alt.Step(42), colours)
+
+
+def _column(values: Sequence[Any], title: str, at: float = 0.5) -> alt.X:
+    axis = alt.Axis(labelAngle=0, format=",~g", ticks=False, domain=False)
+    return alt.X("column:O", title=title, axis=axis, bandPosition=at, scale=alt.Scale(domain=values, padding=0.06))
+
+
+def _row(values: Sequence[str], at: float = 0.5) -> alt.Y:
+    axis = alt.Axis(minExtent=94, maxExtent=94, ticks=False, domain=False)
+    return alt.Y("row:O", title=None, axis=axis, bandPosition=at, scale=alt.Scale(domain=values, padding=0.06))
 
 
 def rows_of(grid: Mapping[str, Sequence[Any]]) -> list[str]:
@@ -110,7 +115,7 @@ def rows_of(grid: Mapping[str, Sequence[Any]]) -> list[str]:
 def weight_chart(colours: Colours = LIGHT) -> alt.LayerChart:
     """The KL weight of each schedule that is shown."""
     line = _shown("weights").transform_flatten(["x", "y"]).mark_line(strokeWidth=2).encode(
-        x=_updates("x"), y=alt.Y("y:Q", title=None, scale=alt.Scale(domain=[0, 1.05]), axis=alt.Axis(tickCount=3)),
+        x=_updates("x"), y=alt.Y("y:Q", title=None, scale=alt.Scale(domain=[0, 1.05]), axis=_left(tickCount=3)),
         detail="key:N", color=_by_role(colours), strokeDash=_dashes(),
     )  # fmt: skip
     return _finished(alt.layer(*_marks(colours, named=True), line), 110, colours, "KL weight (β)")
@@ -121,7 +126,7 @@ def kl_chart(colours: Colours = LIGHT, lowest: float = 0.001) -> alt.LayerChart:
 
     Values below ``lowest`` are drawn there.
     """
-    y = alt.Y("y:Q", title=None, axis=alt.Axis(values=[0.001, 0.01, 0.1, 1, 10], format="~g"),
+    y = alt.Y("y:Q", title=None, axis=_left(values=[0.001, 0.01, 0.1, 1, 10], format="~g"),
               scale=alt.Scale(type="log", domain=[lowest, 40], clamp=True, nice=False))  # fmt: skip
     limit = alt.Chart(alt.Data(values=[{"y": COLLAPSED}]))
     rule = limit.mark_rule(color=colours["soft"], strokeDash=[3, 3]).encode(y=y)
@@ -129,14 +134,14 @@ def kl_chart(colours: Colours = LIGHT, lowest: float = 0.001) -> alt.LayerChart:
         x=alt.value("width"), y=y, text=alt.value(f"below {COLLAPSED:g}: collapsed")
     )  # fmt: skip
     layers = [*_marks(colours), rule, words, *_curves("kl", y, colours)]
-    return _finished(alt.layer(*layers), 200, colours, "KL in nats per sentence (log scale)")
+    return _finished(alt.layer(*layers), 230, colours, "KL (nats per sentence, log scale)")
 
 
 def reconstruction_chart(limits: tuple[float, float], colours: Colours = LIGHT) -> alt.LayerChart:
     """The reconstruction term of each run that is shown. ``limits``: of its axis, which leaves out the steep start."""
-    y = alt.Y("y:Q", title=None, scale=alt.Scale(domain=list(limits), nice=False, clamp=True), axis=alt.Axis(tickCount=5))
+    y = alt.Y("y:Q", title=None, scale=alt.Scale(domain=list(limits), nice=False, clamp=True), axis=_left(tickCount=5))
     layers = [*_marks(colours), *_curves("reconstruction", y, colours)]
-    return _finished(alt.layer(*layers), 150, colours, "Reconstruction in nats per sentence (lower is better)")
+    return _finished(alt.layer(*layers), 150, colours, "Reconstruction (nats per sentence)")
 
 
 def _shown(data: str) -> alt.Chart:
@@ -172,17 +177,25 @@ def _marks(colours: Colours, named: bool = False) -> list[alt.Chart]:
     at = base.mark_rule(color=colours["chosen"], strokeWidth=6, opacity=0.18).encode(x=_updates("at"))
     if not named:
         return [low, at]
+    base = base.transform_calculate(
+        of_low="datum.low > 0 ? 'last low weight' : ''",
+        of_at="distance > 0.2 * end || datum.low == 0 ? 'measured' : ''",  # else the words would lie on each other
+    )
     style = {"baseline": "bottom", "fontSize": 11, "color": colours["soft"]}
     texts = [
-        base.transform_filter("datum.low > 0").mark_text(align="center", **style).encode(
-            x=_updates("low"), y=alt.value(-1), text=alt.value("last low weight")),
-    ]  # fmt: skip
+        base.mark_text(**style).encode(x=_updates(place), y=alt.value(-1), text=f"of_{place}:N") for place in ("low", "at")
+    ]
     return [low, at, *texts]
 
 
 def _updates(field: str) -> alt.X:
     return alt.X(f"{field}:Q", title="update", scale=alt.Scale(domainMin=0, domainMax=alt.ExprRef("end"), nice=False),
-                 axis=alt.Axis(tickCount=5, format=",~g"))  # fmt: skip
+                 axis=alt.Axis(tickCount=5, format=",d"))  # fmt: skip
+
+
+def _left(**options: Any) -> alt.Axis:
+    """An axis of one width in all charts, so that they stand exactly below each other."""
+    return alt.Axis(minExtent=40, maxExtent=40, **options)
 
 
 def _by_role(colours: Colours) -> alt.Color:
@@ -210,6 +223,7 @@ def _finished(chart: alt.LayerChart, height: Any, colours: Colours, title: str =
         .add_params(*params)
         .resolve_scale(color="independent")
         .configure(font=FONT, background="transparent", padding=4, aria=False)
+        .configure_mark(invalid="show")
         .configure_view(stroke=None)
         .configure_axis(**axis)
     )

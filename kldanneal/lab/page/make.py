@@ -46,7 +46,7 @@ def render(data: Mapping[str, Any], lessons: str | None = None) -> str:
         "styles": _colours() + (HERE / "page.css").read_text(encoding="utf-8"),
         "schedule": _schedule_controls(data["grid"]),
         "dropout": _choice("dropout", "Word dropout", data["grid"]["dropouts"], "the share of words hidden from the decoder"),
-        "distance": _choice("distance", "Does it last? Updates since the last low weight", data["grid"]["distances"]),
+        "distance": _choice("distance", "Does it last? Updates since the last low weight", data["grid"]["distances"], "low: below 1"),
         "references": _references(data["references"]),
         "legend": _legend(),
         "measures": "".join(f"<th scope=col>{html.escape(one['heading'])}</th>" for one in data["measures"].values()),

@@ -61,7 +61,8 @@ def small_map(tiny_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> 
             parts["map"].append(Job("toy", "once", once, steps + 100, **more))
             cycles = {**once, "total_steps": steps, "cyclical": True, "ratio": 0.5, "cycles": 2}
             parts["map"].append(Job("toy", "in cycles", cycles, 2 * steps + 100, **more))
-        parts["map"].append(Job("toy", "constant 0.5", {"total_steps": 0, "max_weight": 0.5}, 200, then_one=100, **more))
+        half = {"total_steps": 0, "max_weight": 0.5}
+        parts["map"].append(Job("toy", "constant 0.5", half, 200, then_one=100, **more))
         parts["map"].append(Job("toy", "constant 1", {"total_steps": 0}, 100, **more))
         if not dropout:
             more["settings"] = {name: settings[name] for name in ("embedding", "hidden", "latent", "batch_size")}

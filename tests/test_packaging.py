@@ -125,6 +125,7 @@ def test_make_address(tmp_path):
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert address("https://github.com/some-fork/kld.anneal").returncode == 0
     assert all(found == {"some-fork/kld.anneal"} for found in named_repositories(tmp_path).values())
+    assert "(https://some-fork.github.io/kld.anneal/)" in (tmp_path / "README.md").read_text(encoding="utf-8")
     assert 'Repository = "https://github.com/some-fork/kld.anneal" #' in (tmp_path / "pyproject.toml").read_text()
     assert address(ADDRESS).returncode == 0
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

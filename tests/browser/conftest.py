@@ -1,4 +1,4 @@
-"""One browser, one JupyterLab and one page for all tests. Skipped where there is no Chromium; in CI that is a failure."""
+"""One browser and one JupyterLab for all tests. Skipped where there is no Chromium; in CI that is a failure."""
 
 import importlib.util
 import os

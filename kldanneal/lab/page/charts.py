@@ -22,7 +22,8 @@ from kldanneal.lab.metrics import COLLAPSED
 from kldanneal.lab.results.jobs import EVERY
 
 PARAMETERS = {
-    "keys": [], "roles": [], "schedule": "", "dropout": 0, "distance": 0, "covered": False, "marks": [], "end": 1, "every": EVERY,
+    "keys": [], "roles": [], "schedule": "", "dropout": 0, "distance": 0, "covered": False, "marks": [], "end": 1,
+    "every": EVERY,
 }  # fmt: skip
 #: What is drawn: the chosen schedule, two that are pinned, up to four references; and the dash of each.
 ROLES = {
@@ -87,7 +88,8 @@ def schedule_map(part: str, grid: Mapping[str, Sequence[Any]], colours: Colours 
     guess = base.transform_filter("!covered && datum.marked").mark_text(align="right", dx=-6, **small).encode(
         x=_column(columns, title, at=1), y=top, text=alt.value("✓"), color=on
     )  # fmt: skip
-    pinned = base.transform_filter("datum.pin == 'A' || datum.pin == 'B'").mark_text(align="left", dx=6, **small).encode(
+    is_pinned = "datum.pin == 'A' || datum.pin == 'B'"
+    pinned = base.transform_filter(is_pinned).mark_text(align="left", dx=6, **small).encode(
         x=_column(columns, title, at=0), y=top, text="pin:N", color=on
     )  # fmt: skip
     frame = base.transform_filter("datum.is_chosen").mark_rect(
@@ -163,7 +165,7 @@ def _curves(measure: str, y: alt.Y, colours: Colours) -> list[alt.Chart]:
     points = (
         _shown("measured")
         .transform_filter("datum.distance == distance")
-        .transform_calculate(y=f"datum.{measure}", hint=f"'seed ' + datum.seed + ', held-out: ' + datum.{measure} + ' nats'")
+        .transform_calculate(y=f"datum.{measure}", hint="'seed ' + datum.seed + ', held-out: ' + datum.y + ' nats'")
         .mark_point(filled=True, size=55, opacity=1, stroke=colours["paper"], strokeWidth=1)
         .encode(x=_updates("update"), y=y, color=_by_role(colours), tooltip="hint:N")
     )  # fmt: skip
@@ -183,13 +185,14 @@ def _marks(colours: Colours, named: bool = False) -> list[alt.Chart]:
     )
     style = {"baseline": "bottom", "fontSize": 11, "color": colours["soft"]}
     texts = [
-        base.mark_text(**style).encode(x=_updates(place), y=alt.value(-1), text=f"of_{place}:N") for place in ("low", "at")
+        base.mark_text(**style).encode(x=_updates(place), y=alt.value(-1), text=f"of_{place}:N")
+        for place in ("low", "at")
     ]
     return [low, at, *texts]
 
 
 def _updates(field: str) -> alt.X:
-    return alt.X(f"{field}:Q", title="update", scale=alt.Scale(domainMin=0, domainMax=alt.ExprRef("end"), nice=False),
+    return alt.X(f"{field}:Q", title="update", scale=alt.Scale(domain=[0, alt.ExprRef("end")], nice=False),
                  axis=alt.Axis(tickCount=5, format=",d"))  # fmt: skip
 
 
@@ -199,7 +202,9 @@ def _left(**options: Any) -> alt.Axis:
 
 
 def _by_role(colours: Colours) -> alt.Color:
-    return alt.Color("role:N", legend=None, scale=alt.Scale(domain=list(ROLES), range=[colours[role] for role in ROLES]))
+    return alt.Color(
+        "role:N", legend=None, scale=alt.Scale(domain=list(ROLES), range=[colours[role] for role in ROLES])
+    )
 
 
 def _dashes() -> alt.StrokeDash:

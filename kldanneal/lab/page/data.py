@@ -3,8 +3,8 @@
     data = page_data(stored_at("map"), stored_at("remedies"))
     data["cells"]                 # for each schedule, word dropout and distance, the mean KL over seeds
 
-A *schedule* has a name such as ``linear-500-once``. A *key* is a schedule with a word dropout: ``linear-500-once-wd0.2``.
-Every number is that of a stored run, or a mean over the stored seeds.
+A *schedule* has a name such as ``linear-500-once``. A *key* is a schedule with its word dropout, such as
+``linear-500-once-wd0.2``. Every number is that of a stored run, or a mean over the stored seeds.
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ def page_data(path: str | Path, remedies: str | Path | None = None) -> dict[str,
     more = [(job, run) for job, run in _of(remedies) if job.free_bits]
     made = _used(about, runs)
     if more:
-        made += [one for one in _used(*stored.load(remedies)) if one not in made]  # type: ignore[arg-type]
+        made += [one for one in _used(*stored.load(remedies)) if one not in made]
     digests = sorted({run["digest"] for _, run in [*own, *more]})
     if len(digests) > 1:
         raise ValueError(f"Expected stored runs of one corpus, but got the digests {', '.join(digests)}")
@@ -89,7 +89,8 @@ def in_words(job: Job) -> str:
         return f"free bits: {job.free_bits:g} nats in each dimension, weight 1"
     if schedule.startswith("constant"):
         weight = options.get("max_weight", 1)
-        return "constant weight 1" if weight == 1 else f"constant weight {weight:g} for {job.then_one:,} updates, then 1"
+        after = f" for {job.then_one:,} updates, then 1" if job.then_one else ""
+        return f"constant weight {weight:g}{after}"
     shape, steps = options.get("shape", "linear"), options["total_steps"]
     if options.get("cyclical"):
         return f"{options['cycles']} {shape} cycles of {steps:,} updates"
@@ -233,5 +234,6 @@ def _about(own: list[tuple[Job, dict[str, Any]]], made: list[dict[str, Any]], di
         "seeds": sorted({job.seed for job in jobs}),
         "commits": sorted({one["commit"] for one in made}),
         "dates": sorted({one["date"] for one in made}),
-        "versions": sorted({f"kldanneal {one['versions']['kldanneal']}, torch {one['versions']['torch']}" for one in made}),
+        "versions": sorted({", ".join(f"{name} {one['versions'][name]}" for name in ("kldanneal", "torch"))
+                            for one in made}),
     }  # fmt: skip

@@ -1,11 +1,14 @@
-"""Writes the page: charts, data, styles and JavaScript in one file that asks for nothing else.
+"""Writes the page: charts, data, styles and JavaScript in one file.
 
     python -m kldanneal.lab.page.make build/page/index.html --picture notebooks/figures/page.png
+
+The file needs no server and no network.
 """
 
 import argparse
 import hashlib
 import html
+import itertools
 import json
 import re
 import shutil
@@ -35,34 +38,37 @@ PAPERS = {
 }
 
 
-def render(data: Mapping[str, Any], lessons: str | None = None) -> str:
+def render(data: Mapping[str, Any], site: bool = False) -> str:
     """The page as text.
 
     Args:
         data: what :func:`~kldanneal.lab.page.data.page_data` returns.
-        lessons (str, optional): the folder of the lessons' pages, seen from this page. Default: the repository.
+        site (bool): whether the lessons and the documentation are pages beside this one. Default: no, so it links to
+            the repository.
     """
     parts = {
         "styles": _colours() + (HERE / "page.css").read_text(encoding="utf-8"),
         "schedule": _schedule_controls(data["grid"]),
-        "dropout": _choice("dropout", "Word dropout", data["grid"]["dropouts"], "the share of words hidden from the decoder"),
-        "distance": _choice("distance", "Does it last? Updates since the last low weight", data["grid"]["distances"], "low: below 1"),
+        "dropout": _choice("dropout", data["grid"], "Word dropout", "the share of words hidden from the decoder"),
+        "distance": _choice(
+            "distance", data["grid"], "Does it last? Updates since the last low weight", "low: below 1"
+        ),
         "references": _references(data["references"]),
         "legend": _legend(),
         "measures": "".join(f"<th scope=col>{html.escape(one['heading'])}</th>" for one in data["measures"].values()),
-        "about": _about(data["about"], lessons),
+        "about": _about(data["about"], site),
         "runs": f"{data['about']['runs']:,}",
         "collapsed": f"{data['collapsed']:g}",
         "data": _json(data),
         "charts": _json(_specifications(data)),
-        "vega": vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
-        "script": (HERE / "page.js").read_text(encoding="utf-8"),
+        "vega": _script(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")),
+        "script": _script((HERE / "page.js").read_text(encoding="utf-8")),
     }
     template = (HERE / "page.html").read_text(encoding="utf-8")
-    return re.sub(r"<!--(\w+)-->", lambda match: _safe(match[1], parts[match[1]]), template)
+    return re.sub(r"<!--(\w+)-->", lambda match: parts[match[1]], template)
 
 
-def write(path: Path, runs: Path, remedies: Path | None, lessons: str | None = None) -> str:
+def write(path: Path, runs: Path, remedies: Path | None, site: bool = False) -> str:
     """Writes the page of the stored runs, and returns it.
 
     Raises:
@@ -71,7 +77,7 @@ def write(path: Path, runs: Path, remedies: Path | None, lessons: str | None = N
     """
     if not runs.exists():
         raise FileNotFoundError(f"Expected the stored runs of the map in {runs}. Train them, or name another file")
-    page = render(page_data(runs, remedies if remedies and remedies.exists() else None), lessons)
+    page = render(page_data(runs, remedies if remedies and remedies.exists() else None), site)
     size = len(page.encode())
     if size > LARGEST:
         raise ValueError(f"Expected the page to have at most {LARGEST:,} bytes, but got {size:,}: store fewer curves")
@@ -96,9 +102,11 @@ def take_picture(page: Path, picture: Path) -> bool:
         return False
     with tempfile.TemporaryDirectory() as folder:
         shot = Path(folder) / "page.png"
-        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/profile",
-                   "--window-size=1200,1130", "--virtual-time-budget=5000", f"--screenshot={shot}",
-                   f"{page.resolve().as_uri()}#{PICTURED}"]  # fmt: skip
+        options = {"--user-data-dir": f"{folder}/profile", "--window-size": "1200,1130", "--screenshot": str(shot)}
+        command = [
+            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=5000",
+            *(f"{name}={value}" for name, value in options.items()), f"{page.resolve().as_uri()}#{PICTURED}",
+        ]  # fmt: skip
         subprocess.run(command, check=True, capture_output=True)
         info = PngImagePlugin.PngInfo()
         info.add_text("Source", digest)
@@ -129,26 +137,27 @@ def limits(runs: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
 
 def _colours() -> str:
     """The palettes as variables of CSS: light, and dark where the reader's system is dark. Print is light."""
-    light, dark = (";".join(f"--{name}:{colour}" for name, colour in palette.items()) for palette in (charts.LIGHT, charts.DARK))
+    light, dark = (";".join(f"--{name}:{colour}" for name, colour in of.items()) for of in (charts.LIGHT, charts.DARK))
     return f":root{{{light}}}\n@media screen and (prefers-color-scheme: dark){{:root{{{dark}}}}}\n"
 
 
-def _choice(name: str, legend: str, values: Sequence[Any], note: str = "") -> str:
-    """Radio buttons of one name; the first is chosen."""
+def _choice(name: str, grid: Mapping[str, Sequence[Any]], legend: str, note: str = "") -> str:
+    """Radio buttons for the values of the grid; the first is chosen. The grid's names are plurals."""
     buttons = "".join(
-        f'<label><input type=radio name={name} value="{_value(value)}"{" checked" * (i == 0)}><span>{_shown(value)}</span></label>'
-        for i, value in enumerate(values)
+        f'<label><input type=radio name={name} value="{_value(value)}"{" checked" * (i == 0)}>'
+        f"<span>{_shown(value)}</span></label>"
+        for i, value in enumerate(grid[name if name in grid else f"{name}s"])
     )
-    note = f" <small>{html.escape(note)}</small>" if note else ""
-    return f"<fieldset id={name}><legend>{html.escape(legend)}{note}</legend><div class=choice>{buttons}</div></fieldset>"
+    heading = html.escape(legend) + (f" <small>{html.escape(note)}</small>" if note else "")
+    return f"<fieldset id={name}><legend>{heading}</legend><div class=choice>{buttons}</div></fieldset>"
 
 
 def _schedule_controls(grid: Mapping[str, Sequence[Any]]) -> str:
     return "".join((
-        _choice("mode", "KL weight", grid["modes"]),
-        _choice("shape", "Shape of the ramp", grid["shapes"]),
-        _choice("steps", "total_steps", grid["steps"], "updates of the ramp, or of one cycle"),
-        _choice("weight", "Constant weight, then 1", grid["weights"]),
+        _choice("mode", grid, "KL weight"),
+        _choice("shape", grid, "Shape of the ramp"),
+        _choice("steps", grid, "total_steps", "updates of the ramp, or of one cycle"),
+        _choice("weight", grid, "Constant weight, then 1"),
     ))  # fmt: skip
 
 
@@ -170,28 +179,32 @@ def _references(references: Sequence[Mapping[str, str]]) -> str:
 
 
 def _legend() -> str:
-    edges = charts.THRESHOLDS
-    texts = [f"below {edges[0]:g}: collapsed", *(f"{a:g} to {b:g}" for a, b in zip(edges, edges[1:], strict=False)), f"{edges[-1]:g} or more"]
+    first, *_, last = charts.THRESHOLDS
+    between = [f"{low:g} to {high:g}" for low, high in itertools.pairwise(charts.THRESHOLDS)]
+    texts = [f"below {first:g}: collapsed", *between, f"{last:g} or more"]
     return "".join(f"<li><i style='background:var(--kl{i})'></i>{text}</li>" for i, text in enumerate(texts))
 
 
-def _about(about: Mapping[str, Any], lessons: str | None) -> str:
+def _about(about: Mapping[str, Any], site: bool) -> str:
     """Where the numbers come from, and where to read on."""
-    repository = _repository()
-    home = lessons or f"{repository}/tree/main/notebooks"
+    links = {"the lessons": f"{repository()}/tree/main/notebooks", "the code": repository()}
+    if site:
+        links |= {"the lessons": "lessons/index.html", "the documentation": "docs/kldanneal.html"}
+    to_read, papers = (
+        "; ".join(f'<a href="{address}">{name}</a>' for name, address in of.items()) for of in (links, PAPERS)
+    )
     seeds, commits = (", ".join(map(str, about[name])) for name in ("seeds", "commits"))
-    papers = "; ".join(f'<a href="{address}">{name}</a>' for name, address in PAPERS.items())
     return (
         f"<p>Every number is that of a stored run, or a mean over stored runs: {about['runs']:,} runs, seeds {seeds}. "
         f"Corpus: {html.escape(about['corpus'])}. {html.escape(about['model'])}. Updates of a run: {about['updates']}. "
         f"Trained at commit {html.escape(commits)}, {html.escape(', '.join(about['dates']))}, with "
         f"{html.escape('; '.join(about['versions']))}.</p>"
-        f'<p>Read on: <a href="{home}">the lessons</a>; <a href="{repository}">the code</a>. The papers: {papers}.</p>'
+        f"<p>Read on: {to_read}. The papers: {papers}.</p>"
     )
 
 
-def _repository() -> str:
-    """The address in pyproject.toml: of this folder if it is a clone, else of the installed package."""
+def repository() -> str:
+    """The address of the code: in pyproject.toml if this is a clone, else in the installed package."""
     project = HERE.parents[2] / "pyproject.toml"
     text = project.read_text(encoding="utf-8") if project.exists() else "\n".join(
         metadata.metadata("kldanneal").get_all("Project-URL") or [])  # fmt: skip
@@ -202,12 +215,15 @@ def _repository() -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    """JSON that cannot end the element it stands in."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
 
 
-def _safe(name: str, text: str) -> str:
-    """A part that does not end the element it stands in."""
-    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--") if name in ("data", "charts", "vega", "script") else text
+def _script(text: str) -> str:
+    """JavaScript that cannot end the element it stands in."""
+    if "<!--" in text:
+        raise ValueError("Expected JavaScript without <!--, which changes how a browser reads what follows")
+    return text.replace("</script", "<\\/script")
 
 
 def main() -> None:
@@ -215,10 +231,13 @@ def main() -> None:
     parser.add_argument("page", type=Path, help="the file to write")
     parser.add_argument("--runs", type=Path, default=stored_at("map"), help="the stored runs of the map")
     parser.add_argument("--remedies", type=Path, default=stored_at("remedies"), help="the stored runs with free bits")
-    parser.add_argument("--lessons", help="the folder of the lessons' pages, seen from the page")
+    parser.add_argument("--site", action="store_true", help="link to lessons/ and docs/ beside the page")
     parser.add_argument("--picture", type=Path, help="a PNG file to take a picture of the page")
     given = parser.parse_args()
-    page = write(given.page, given.runs, given.remedies, given.lessons)
+    try:
+        page = write(given.page, given.runs, given.remedies, given.site)
+    except (FileNotFoundError, ValueError) as error:
+        parser.exit(1, f"{error}\n")
     print(f"{given.page}: {len(page.encode()):,} bytes. Open {given.page.resolve().as_uri()}")
     if given.picture and not take_picture(given.page, given.picture):
         print(f"There is no Chromium here, so {given.picture} is left as it was.")

@@ -90,6 +90,8 @@ function task() {
 function write(series) {
   const said = verdict(series[0]);
   if ($('result').textContent !== said) $('result').textContent = said; // or it would be announced again
+  for (const [name, words] of [['weight', 'KL weight'], ['kl', 'KL'], ['reconstruction', 'Reconstruction']])
+    $(`${name}-picture`).ariaLabel = `${words} over the updates: ${series.map(one => one.name).join('; ')}. ${said}`;
   $('task').textContent = task();
   $('cover').textContent = covered() ? 'Show the map' : 'Predict again';
   for (const pin of field.pin) pin.textContent = value(pin.value) ? `Remove ${pin.value}` : `Pin as ${pin.value}`;

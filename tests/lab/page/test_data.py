@@ -96,7 +96,7 @@ def test_a_map_that_is_not_complete(small_map, tmp_path):
 def test_what_cannot_be_shown_is_refused(small_map, tmp_path):
     about, runs = stored.load(small_map[0])
     stored.save(tmp_path / "none.json", about, [])
-    with pytest.raises(ValueError, match="Expected stored runs of the map in .*none.json, but got none"):
+    with pytest.raises(ValueError, match=r"Expected stored runs of the map in .*none\.json, but got none"):
         page_data(tmp_path / "none.json")
     stored.save(tmp_path / "two.json", about, [runs[0], {**runs[1], "digest": "another"}])
     with pytest.raises(ValueError, match="Expected stored runs of one corpus, but got the digests"):

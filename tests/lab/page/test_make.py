@@ -41,7 +41,8 @@ def test_the_same_runs_give_the_same_page(page, small_map, tmp_path):
 def test_it_says_where_the_numbers_come_from(page, small_map):
     about = page_data(*small_map)["about"]
     footer = re.search(r"<footer>.*</footer>", page, re.DOTALL)[0]
-    for text in (about["corpus"], about["updates"], "seeds 0, 1", *about["commits"], "/kldanneal/tree/main/notebooks", "N19-1021"):
+    links = "/kldanneal/tree/main/notebooks", "N19-1021"
+    for text in (about["corpus"], about["updates"], "seeds 0, 1", *about["commits"], *links):
         assert text in footer
 
 
@@ -53,7 +54,7 @@ def test_a_page_that_is_too_large_is_not_written(small_map, tmp_path, monkeypatc
 
 
 def test_without_stored_runs_it_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match="Expected the stored runs of the map in .*none.json"):
+    with pytest.raises(FileNotFoundError, match=r"Expected the stored runs of the map in .*none\.json"):
         make_page.write(tmp_path / "index.html", tmp_path / "none.json", None)
 
 

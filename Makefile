@@ -31,12 +31,12 @@ lab: $(LAB)
 
 #: make page          write build/page/index.html, the explorer that needs no install, and README's picture of it
 page: $(LAB)
-	@$(BIN)/python -c "import altair, vl_convert" 2>/dev/null || $(PIP) --quiet --editable ".[page]"
+	@$(BIN)/python -c "import altair, nbconvert, vl_convert" 2>/dev/null || $(PIP) --quiet --editable ".[page]"
 	$(BIN)/python -m kldanneal.lab.page.make build/page/index.html --picture notebooks/figures/page.png
 
 #: make site          write build/site, what is published: the page, the lessons as pages, and the documentation
 site: docs
-	@$(BIN)/python -c "import altair, vl_convert" 2>/dev/null || $(PIP) --quiet --editable ".[page]"
+	@$(BIN)/python -c "import altair, nbconvert, vl_convert" 2>/dev/null || $(PIP) --quiet --editable ".[page]"
 	rm -rf build/site && mkdir -p build/site && cp -r build/docs build/site/docs
 	$(BIN)/python -m kldanneal.lab.page.make build/site/index.html --site
 	$(BIN)/python -m kldanneal.lab.page.lessons build/site/lessons

@@ -192,8 +192,11 @@ def test_the_installed_version_is_the_version_of_the_module():
 
 # -------------------------------------------------------------------------------------------- what imports need what
 
-#: Packages that come with another one of the extra, and that it is no use to list.
-COMES_WITH = {"IPython": "ipywidgets", "PIL": "matplotlib"}
+#: Packages that come with another one of the extra, and that it is no use to list; or whose import has another name.
+COMES_WITH = {
+    "IPython": "ipywidgets", "PIL": "matplotlib", "nbformat": "nbconvert", "traitlets": "nbconvert",
+    "vl_convert": "vl-convert-python",
+}  # fmt: skip
 
 
 def imported_packages(path, *, everywhere):
@@ -215,7 +218,8 @@ def module_name(path):
 def test_modules_import_only_what_is_declared(path):
     allowed = {"torch"}
     if "lab" in path.parts:
-        allowed |= extra("notebooks").keys() | {name for name, by in COMES_WITH.items() if by in extra("notebooks")}
+        brought = extra("page" if "page" in path.parts else "notebooks")
+        allowed |= brought.keys() | {name for name, by in COMES_WITH.items() if by in brought}
     if path.parent.name in ("guides", "integrations"):
         allowed |= extra("lightning").keys() | extra("transformers").keys()
     assert imported_packages(path, everywhere=True) <= allowed
@@ -263,7 +267,8 @@ def test_a_missing_package_is_reported_with_the_extra_that_brings_it(hide, packa
     with pytest.raises(ModuleNotFoundError) as caught:
         importlib.import_module(module)
     assert package in str(caught.value)
-    assert 'pip install "kldanneal[notebooks]"' in str(caught.value)
+    needed = "notebooks" if package in extra("notebooks") else "page"
+    assert f'pip install "kldanneal[{needed}]"' in str(caught.value)
     assert caught.value.name == package
 
 

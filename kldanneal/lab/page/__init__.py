@@ -5,5 +5,17 @@ charts      the map of schedules and the curves of training, as Vega-Lite charts
 make        puts charts, data and page.html into one file: python -m kldanneal.lab.page.make
 lessons     the notebooks as pages: python -m kldanneal.lab.page.lessons
 
-page.html, page.css and page.js are the page around the charts. The extra ``page`` brings Altair and vl-convert.
+page.html, page.css and page.js are the page around the charts. The controls are plain HTML, and set the parameters of
+the charts. The inputs that Vega makes by itself have no legend for a screen reader, and cannot follow a grid of unequal
+steps. The extra ``page`` brings Altair and vl-convert.
 """
+
+from importlib.util import find_spec
+
+for _package in ("altair", "nbconvert", "vl_convert"):
+    if find_spec(_package) is None:
+        raise ModuleNotFoundError(
+            f"kldanneal.lab.page needs {_package}, which is not installed. Install the extra that brings it: "
+            'pip install "kldanneal[page]"',
+            name=_package,
+        )

@@ -33,15 +33,15 @@ ROLES = {
 THRESHOLDS = (COLLAPSED, 0.25, 0.5, 1, 2)
 
 LIGHT = {
-    "paper": "#ffffff", "ink": "#1d2126", "soft": "#5a626b", "grid": "#e3e6e9", "cover": "#e9e4d8", "empty": "#f4f4f2",
-    **{f"kl{i}": c for i, c in enumerate(("#efe9dc", "#d3e5f2", "#a9cfe9", "#6fafdc", "#2f7fbc", "#0b4a80"))},
+    "paper": "#ffffff", "ink": "#1d2126", "soft": "#5a626b", "grid": "#e3e6e9", "cover": "#e2e5e9", "empty": "#f4f5f6",
+    **{f"kl{i}": c for i, c in enumerate(("#efe9dc", "#d3e5f2", "#a9cfe9", "#6fafdc", "#2a76b2", "#0b4a80"))},
     **{f"on{i}": c for i, c in enumerate(("#4a4436", "#10324d", "#0c2c47", "#06233b", "#ffffff", "#ffffff"))},
     "chosen": plots.BLUE, "A": plots.VERMILION, "B": "#00805c", "1": plots.BLACK, "2": "#a8527f", "3": "#8a6d00",
     "4": "#6b7178",
 }  # fmt: skip
 DARK = {
-    "paper": "#15181c", "ink": "#eef0f2", "soft": "#a9b1ba", "grid": "#30363d", "cover": "#3b382f", "empty": "#1d2126",
-    **{f"kl{i}": c for i, c in enumerate(("#35332d", "#1f3d57", "#255c88", "#2f7fbc", "#6fb3e2", "#c4e3f8"))},
+    "paper": "#15181c", "ink": "#eef0f2", "soft": "#a9b1ba", "grid": "#30363d", "cover": "#2f353c", "empty": "#1d2126",
+    **{f"kl{i}": c for i, c in enumerate(("#35332d", "#1f3d57", "#255c88", "#2a76b2", "#6fb3e2", "#c4e3f8"))},
     **{f"on{i}": c for i, c in enumerate(("#d8d0bd", "#e3f0fa", "#ffffff", "#ffffff", "#06233b", "#06233b"))},
     "chosen": plots.SKY, "A": "#f5893d", "B": "#2ec498", "1": "#f2f2f2", "2": "#e29ac2", "3": "#e3c34d",
     "4": "#a9b1ba",

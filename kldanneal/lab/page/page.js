@@ -70,7 +70,7 @@ function tableRow(head, ...cells) {
 }
 
 function verdict({ name, low, runs }) {
-  if (covered()) return `${name}. ${marks().includes(chosen()) ? 'Marked: the KL survives' : 'Not marked: the KL vanishes'}.`;
+  if (covered()) return `${name}. ${marks().includes(chosen()) ? 'Marked: you expect the KL to survive' : 'Not marked: you expect collapse'}.`;
   const when = distance(low ? 'last low weight' : 'start');
   if (!runs.length) return `${name}. Nothing is stored ${when}.`;
   const kl = runs.map(run => run.kl), dead = kl.filter(one => one < DATA.collapsed).length;

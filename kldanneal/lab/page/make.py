@@ -50,9 +50,7 @@ def render(data: Mapping[str, Any], site: bool = False) -> str:
         "styles": _colours() + (HERE / "page.css").read_text(encoding="utf-8"),
         "schedule": _schedule_controls(data["grid"]),
         "dropout": _choice("dropout", data["grid"], "Word dropout", "the share of words hidden from the decoder"),
-        "distance": _choice(
-            "distance", data["grid"], "Does it last? Updates since the last low weight", "low: below 1"
-        ),
+        "distance": _choice("distance", data["grid"], "Does it last? Updates since the last low weight (below 1)"),
         "references": _references(data["references"]),
         "legend": _legend(),
         "measures": "".join(f"<th scope=col>{html.escape(one['heading'])}</th>" for one in data["measures"].values()),
@@ -111,7 +109,7 @@ def take_picture(page: Path, picture: Path) -> bool:
         info = PngImagePlugin.PngInfo()
         info.add_text("Source", digest)
         with Image.open(shot) as image:
-            image.convert("RGB").quantize(128).save(picture, optimize=True, pnginfo=info)
+            image.convert("RGB").save(picture, optimize=True, pnginfo=info)
     return True
 
 

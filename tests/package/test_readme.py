@@ -220,7 +220,17 @@ def results(shell, command):
 
 
 #: Each command by a pattern, and how it is run. A command in README that none of them fits is a failure: add it here.
+def page(shell, command):
+    """The page, in the file that its last line names."""
+    if not (ROOT / "kldanneal" / "lab" / "results" / "map.json").exists():
+        pytest.skip("the runs of the map are not stored yet")
+    named = re.search(r"^(\S+): [\d,]+ bytes", to_its_end(shell, command), re.MULTILINE)[1]
+    assert f"open `{named}`" in README
+    assert (shell.folder / named).read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 HOW = {
+    r"make page": page,
     r"make lab": serves("/api/contents", "01_kl_vanishing.ipynb"),
     r"make test": as_ci_does(one_test_file("ARGS={}")),
     # what these two install is there already: that it can be had is seen where .venv is made

@@ -30,7 +30,7 @@ def plot_over_updates() -> Figure:
         axes.axvline(4000, color="#777777", linewidth=0.8, linestyle=":")
         axes.set(ylim=(0, 3))
         axes.legend(frameon=False, fontsize=8, loc="upper right")
-    panels[0].annotate("schedule ends:\nweight 1 from here on", (4000, 2.6), xytext=(5, 0), textcoords="offset points",
+    panels[0].annotate("schedule ends:\nweight 1 from here on", (4000, 1.9), xytext=(5, 0), textcoords="offset points",
                        fontsize=8, va="center")  # fmt: skip
     return figure
 

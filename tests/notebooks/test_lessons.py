@@ -178,6 +178,26 @@ def test_the_kl_fades_without_word_dropout_and_lasts_with_it():
     assert kept_after > kept_before
 
 
+def test_docstrings_fade_without_word_dropout_too():
+    pattern = r"docstrings, [\d,]+ sentences, word dropout \S+, \d seeds, \S+: from (\S+) to (\d+\.\d+)"
+    found = [tuple(map(float, pair)) for pair in re.findall(pattern, output(FAIR, "tail"))]
+    assert len(found) == 4
+    assert all(after < 0.2 * before for before, after in found[:2])
+    assert all(after > 0.6 * before for before, after in found[2:])
+
+
+def test_on_docstrings_the_long_ramp_keeps_more_kl_and_has_the_higher_bound():
+    kl, bounds = (
+        [row for row in rows(output(FAIR, cell)) if row[0].startswith("docstrings")]
+        for cell in ("pairs-table", "bounds")
+    )
+    assert len(kl) == len(bounds) == 4
+    assert all(numbers(DIFFERENCE, row[2])[0][0] < -0.05 for row in kl + bounds)
+    at_distance = [numbers(DIFFERENCE, row[2])[0][0] for row in bounds if "-ELBO" in row[0]]
+    in_all = [mean for mean, _, _ in numbers(DIFFERENCE, output(FAIR, "bounds-in-all"))]
+    assert all(abs(later) < abs(before) - 0.05 for before, later in zip(at_distance, in_all, strict=True))
+
+
 def test_the_lead_is_smaller_at_equal_distance():
     (
         total,

@@ -225,19 +225,23 @@ def test_the_two_scripts_differ_twice():
 
 
 def test_the_four_arms():
-    found = rows(output(PAPER, "cells-table"))[:4]  # the first table: Penn Treebank
-    cells = {(weight, lr): (float(kl), float(bound)) for weight, lr, kl, bound, _ in found}
-    mc, mr, cc, cr = (cells[w, lr] for w in ("monotonic", "cyclical") for lr in ("constant", "restarts"))
-    assert mc[0] * 1.5 < mr[0] and mr[0] * 1.5 < cc[0] and cc[0] * 1.5 < cr[0]
-    assert mc[1] - mr[1] > 1 and cc[1] - cr[1] > 1  # restarts lower the -ELBO
-    assert cc[1] > mc[1] - 0.05 and cr[1] > mr[1] - 0.05  # the cyclical weight does not
+    small, _, docstrings = output(PAPER, "cells-table").partition("docstrings, ")
+    for text, sign in ((small, -1), (docstrings, 1)):
+        found = [row for row in rows("||\n||\n" + text) if row[0] in ("monotonic", "cyclical")]
+        cells = {(weight, lr): (float(kl), float(bound)) for weight, lr, kl, bound, _ in found}
+        mc, mr, cc, cr = (cells[w, lr] for w in ("monotonic", "cyclical") for lr in ("constant", "restarts"))
+        assert mc[0] < mr[0] and mr[0] * 1.5 < cc[0] and cc[0] * 1.5 < cr[0]
+        assert sign * (mr[1] - mc[1]) > 0.6 and sign * (cr[1] - cc[1]) > 0.6  # restarts change the -ELBO
+        assert abs(cc[1] - mc[1]) < 0.15 and abs(cr[1] - mr[1]) < 0.2  # the cyclical weight does not, or little
 
 
 def test_the_interaction_depends_on_the_scale():
-    (row,) = [row for row in rows(output(PAPER, "effects"))[:5] if row[0] == "interaction"]
-    ((_, low, _),), ((_, low_ratio, high_ratio),) = numbers(DIFFERENCE, row[1]), numbers(RATIO, row[2])
-    assert low > 0.05
-    assert low_ratio < 0.8 and high_ratio > 1.5
+    found = [row for row in rows(output(PAPER, "effects")) if row[0] == "interaction"]
+    assert len(found) == 2  # both texts
+    for row in found:
+        ((_, low, _),), ((_, low_ratio, high_ratio),) = numbers(DIFFERENCE, row[1]), numbers(RATIO, row[2])
+        assert low > 0.05
+        assert low_ratio < 0.8 and high_ratio > 1.5
 
 
 def test_a_falling_learning_rate_keeps_more_of_the_kl():

@@ -29,7 +29,7 @@ def shown(cell):
     for output in cell.get("outputs", []):
         data = output.get("data", {})
         parts.append("".join(output.get("text", data.get("text/markdown", data.get("text/plain", "")))))
-    return "\n".join(parts)
+    return "\n".join(part.rstrip("\n") for part in parts)  # what is printed may be stored in pieces
 
 
 def output(name, cell_id):

@@ -22,7 +22,9 @@ import kldanneal
 SCRIPT = Path(__file__).with_name("digits.py")
 OURS = {"kldanneal/py.typed"}
 OURS |= {
-    path.relative_to(ROOT).as_posix() for kind in ("py", "json") for path in (ROOT / "kldanneal").rglob(f"*.{kind}")
+    path.relative_to(ROOT).as_posix()
+    for kind in ("py", "json", "css", "html", "js")
+    for path in (ROOT / "kldanneal").rglob(f"*.{kind}")
 }
 
 

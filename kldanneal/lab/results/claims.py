@@ -1,12 +1,23 @@
 """The claims that are tested: who says so, whether it holds in the stored runs, and the numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import mean
 
 from kldanneal.lab.metrics import COLLAPSED
-from kldanneal.lab.results.parts import TOTALS
+from kldanneal.lab.results.parts import DURABILITY, TOTALS
 from kldanneal.lab.results.statistics import with_interval
-from kldanneal.lab.results.tail import LAST, Run, at, at_update, differences, ending, half_distances, load_runs, select
+from kldanneal.lab.results.tail import (
+    LAST,
+    Run,
+    at,
+    at_update,
+    differences,
+    durable,
+    ending,
+    half_distances,
+    load_runs,
+    select,
+)
 from kldanneal.lab.tables import table
 
 END = TOTALS[-1]
@@ -29,15 +40,9 @@ def verdict(right: Sequence[bool]) -> str:
     return "**depends**" if any(right) else "**does not hold**"
 
 
-def _runs(corpus: str, label: str, word_dropout: float) -> list[Run]:
-    return select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0)
-
-
 def _settings(label: str) -> list[tuple[str, float, list[Run]]]:
     """The runs under a schedule, for every corpus and word dropout of which there are some."""
-    found = [
-        (corpus, dropout, _runs(corpus, label, dropout)) for corpus in ("toy", "docstrings") for dropout in (0, 0.2)
-    ]
+    found = [(corpus, dropout, durable(corpus, label, dropout)) for corpus, dropout, _ in DURABILITY]
     return [each for each in found if each[2]]
 
 
@@ -56,42 +61,46 @@ def _constant_collapses() -> list[Row]:
 
 
 def _collapses_again() -> list[Row]:
-    rows = []
-    for label in ("cyclical", "monotonic-long"):
-        right, numbers = [], []
-        for corpus, dropout, runs in _settings(label):
-            if dropout == 0:
-                right += [ending(run) in ("collapsed", "falling") for run in runs]
-                numbers.append(
-                    f"{_where(corpus, dropout)}: KL {mean(at(run, 'kl', 0) for run in runs):.2f}, {LAST:,} updates "
-                    f"later {mean(at(run, 'kl', LAST) for run in runs):.2f}; half is lost at {half_distances(runs)}"
-                )
-        rows.append((f"After annealing (`{label}`), the KL falls when training goes on at weight 1.",
-                     "Lucas et al. 2019, for Gaussian decoders", verdict(right), "; ".join(numbers)))  # fmt: skip
-    return rows
+    def numbers(runs: Sequence[Run]) -> str:
+        return f"; half is lost at {half_distances(runs)}"
+
+    return [
+        _after_annealing(f"After annealing (`{label}`), the KL falls when training goes on at weight 1.",
+                         "Lucas et al. 2019, for Gaussian decoders", label, 0, ("collapsed", "falling"), numbers)
+        for label in ("cyclical", "monotonic-long")
+    ]  # fmt: skip
 
 
 def _lasts_with_word_dropout() -> list[Row]:
-    rows = []
-    for label in ("cyclical", "monotonic-long"):
-        right, numbers = [], []
-        for corpus, dropout, runs in _settings(label):
-            if dropout:
-                right += [ending(run) in ("plateau", "rising") for run in runs]
-                numbers.append(
-                    f"{_where(corpus, dropout)}: KL {mean(at(run, 'kl', 0) for run in runs):.2f}, {LAST:,} updates "
-                    f"later {mean(at(run, 'kl', LAST) for run in runs):.2f}, at least {COLLAPSED} in "
-                    f"{sum(at(run, 'kl', LAST) >= COLLAPSED for run in runs)} of {len(runs)} seeds"
-                )
-        rows.append((f"With word dropout, the KL after annealing (`{label}`) lasts or rises.",
-                     "Bowman et al. 2016, section 3.3.1", verdict(right), "; ".join(numbers)))  # fmt: skip
-    return rows
+    def numbers(runs: Sequence[Run]) -> str:
+        kept = sum(at(run, "kl", LAST) >= COLLAPSED for run in runs)
+        return f", at least {COLLAPSED} in {kept} of {len(runs)} seeds"
+
+    return [
+        _after_annealing(f"With word dropout, the KL after annealing (`{label}`) lasts or rises.",
+                         "Bowman et al. 2016, section 3.3.1", label, 0.2, ("plateau", "rising"), numbers)
+        for label in ("cyclical", "monotonic-long")
+    ]  # fmt: skip
+
+
+def _after_annealing(
+    claim: str, source: str, label: str, word_dropout: float, ends: Sequence[str],
+    also: Callable[[Sequence[Run]], str],
+) -> Row:  # fmt: skip
+    """Whether the tails at one word dropout end in the ways that are claimed."""
+    right, numbers = [], []
+    for corpus, dropout, runs in _settings(label):
+        if dropout == word_dropout:
+            right += [ending(run) in ends for run in runs]
+            first, last = (mean(at(run, "kl", distance) for run in runs) for distance in (0, LAST))
+            numbers.append(f"{_where(corpus, dropout)}: KL {first:.2f}, {LAST:,} updates later {last:.2f}{also(runs)}")
+    return claim, source, verdict(right), "; ".join(numbers)
 
 
 def _more(claim: str, other: str, measure: str, sign: int, source: str) -> Row:
     right, numbers = [], []
     for corpus, dropout, runs in _settings("cyclical"):
-        d = differences(runs, _runs(corpus, other, dropout), measure)
+        d = differences(runs, durable(corpus, other, dropout), measure)
         if len(d) > 1:
             right += [sign * each > 0 for each in d]
             numbers.append(
@@ -120,7 +129,7 @@ def _bound() -> list[Row]:
 def _two_states() -> list[Row]:
     rows = []
     for corpus, dropout, runs in _settings("cyclical"):
-        constant = {run["job"]["seed"]: run for run in _runs(corpus, "constant", dropout)}
+        constant = {run["job"]["seed"]: run for run in durable(corpus, "constant", dropout)}
         both = [(run, constant[run["job"]["seed"]]) for run in runs if run["job"]["seed"] in constant]
         pairs = [(at_update(run, "kl", END), at_update(other, "kl", END)) for run, other in both]
         claim = (

@@ -50,7 +50,7 @@ class TwoByTwo:
 
 def stored_experiments() -> list[TwoByTwo]:
     """Penn Treebank, 2,742 sentences; and docstrings, as soon as two seeds of all four are stored."""
-    return [two for two in (_penn_treebank(), _docstrings()) if len(next(iter(two.runs.values()))) > 1]
+    return [two for two in (_penn_treebank(), docstrings()) if len(next(iter(two.runs.values()))) > 1]
 
 
 def difference_effects(cells: Cells) -> dict[str, list[float]]:
@@ -100,7 +100,7 @@ def _penn_treebank() -> TwoByTwo:
     return _paired(f"{sentences} Penn Treebank sentences, {evidence.PTB['steps']:,} updates", runs)
 
 
-def _docstrings() -> TwoByTwo:
+def docstrings() -> TwoByTwo:
     stored = tail.load_runs("two_by_two")
     runs = {
         (weight, lr): {run["job"]["seed"]: run["measured"][-1]

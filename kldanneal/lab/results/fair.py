@@ -9,18 +9,13 @@ from collections.abc import Sequence
 from itertools import product
 
 from kldanneal.lab.metrics import MEASURES
-from kldanneal.lab.results.lasting import DURABILITY
+from kldanneal.lab.results.parts import DURABILITY
 from kldanneal.lab.results.statistics import interval, with_interval
-from kldanneal.lab.results.tail import LAST, Run, differences, differences_at_update, load_runs, select
+from kldanneal.lab.results.tail import LAST, differences, differences_at_update, durable
 from kldanneal.lab.tables import table
 
 TITLES = {"toy": "toy language", "docstrings": "docstrings", "ptb": "Penn Treebank"}
 OTHERS = ("monotonic", "monotonic-long")
-
-
-def runs_of(corpus: str, word_dropout: float, label: str) -> list[Run]:
-    """The stored runs under a schedule, by seed."""
-    return select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0)
 
 
 def stored_texts() -> list[tuple[str, float]]:
@@ -37,7 +32,7 @@ def pairs(
         distance (int): updates since the last one with a weight below 1. Default: 8,000.
         update (int, optional): after so many updates in all, instead of at a distance.
     """
-    own, their = (runs_of(corpus, word_dropout, label) for label in ("cyclical", other))
+    own, their = (durable(corpus, label, word_dropout) for label in ("cyclical", other))
     if update is not None:
         return differences_at_update(own, their, measure, update)
     return differences(own, their, measure, distance)
@@ -45,7 +40,7 @@ def pairs(
 
 def where(corpus: str, word_dropout: float) -> str:
     """The text, its size, the word dropout and the number of seeds, in a line."""
-    runs = runs_of(corpus, word_dropout, "cyclical")
+    runs = durable(corpus, "cyclical", word_dropout)
     return f"{TITLES[corpus]}, {runs[0]['sentences']:,} sentences, word dropout {word_dropout:g}, {len(runs)} seeds"
 
 

@@ -11,10 +11,10 @@ from kldanneal.lab.corpora.toy import ENTROPY
 from kldanneal.lab.drawing import WIDTH, Diagram
 from kldanneal.lab.metrics import MEASURES
 from kldanneal.lab.plots import TrainingPanels, styles, tidy
-from kldanneal.lab.results.fair import OTHERS, pairs, runs_of, stored_texts, where
+from kldanneal.lab.results.fair import OTHERS, pairs, stored_texts, where
 from kldanneal.lab.results.jobs import EVERY, from_dict
 from kldanneal.lab.results.statistics import interval
-from kldanneal.lab.results.tail import LAST, at
+from kldanneal.lab.results.tail import LAST, at, durable
 from kldanneal.lab.results.tail_pictures import over_distance
 
 
@@ -23,7 +23,7 @@ def plot_two_runs(names: Sequence[str] = ("monotonic", "cyclical"), seed: int = 
 
     Grey: the updates that all of them have in common, because their weights are the same so far.
     """
-    runs = {name: runs_of("toy", 0.0, name)[seed] for name in names}
+    runs = {name: durable("toy", name, 0.0)[seed] for name in names}
     weights = {name: from_dict(run["job"]).weights()[:updates] for name, run in runs.items()}
     figure = Figure(figsize=(WIDTH, 5.6), layout="constrained")
     panels = TrainingPanels(figure.subplots(3, sharex=True, height_ratios=(1, 1.6, 1.2)), updates, (10, 20), ENTROPY)
@@ -86,7 +86,7 @@ def plot_over_tail(labels: Sequence[str] = ("monotonic-long", "cyclical")) -> Di
     says = []
     for axes, (corpus, dropout) in zip(panels, texts, strict=True):
         for label, style in styles(labels).items():
-            runs = runs_of(corpus, dropout, label)
+            runs = durable(corpus, label, dropout)
             over_distance(axes, runs, style, label)
             first, last = (mean(at(run, "kl", distance) for run in runs) for distance in (0, LAST))
             says.append(f"{where(corpus, dropout)}, {label}: from {first:.2f} to {last:.2f}")

@@ -1,21 +1,20 @@
 """Tables in Markdown of the runs with a tail: does the KL last, what keeps it, and what to do with N updates."""
 
 from collections.abc import Sequence
-from itertools import product
 from statistics import mean
 
 from kldanneal.lab.corpora.toy import ENTROPY
 from kldanneal.lab.metrics import MEASURES
-from kldanneal.lab.results.factorial import RATES, WEIGHTS, table_of_effects
-from kldanneal.lab.results.parts import BUDGETS, TOTALS
+from kldanneal.lab.results import fair
+from kldanneal.lab.results.factorial import docstrings, table_of_effects
+from kldanneal.lab.results.parts import BUDGETS, DURABILITY, TOTALS
 from kldanneal.lab.results.statistics import mean_and_spread, with_interval
 from kldanneal.lab.results.tail import (
     LAST,
     Run,
     at,
     at_update,
-    differences,
-    differences_at_update,
+    durable,
     endings,
     half_distances,
     load_about,
@@ -25,13 +24,6 @@ from kldanneal.lab.results.tail import (
 from kldanneal.lab.tables import table
 
 SHOWN = (0, 500, 2000, LAST)
-#: The settings of the durability part: corpus, word dropout, and its schedules.
-DURABILITY = (
-    ("toy", 0.0, ("constant", "monotonic", "monotonic-long", "cyclical")),
-    ("toy", 0.2, ("constant", "monotonic", "monotonic-long", "cyclical")),
-    ("docstrings", 0.0, ("constant", "monotonic-long", "cyclical")),
-    ("docstrings", 0.2, ("constant", "monotonic-long", "cyclical")),
-)
 REMEDIES = (
     *(f"constant {weight}" for weight in (0.5, 0.75, 0.9)),
     "ramp to 0.75",
@@ -45,10 +37,9 @@ def durability() -> str:
     """The KL at growing distance from the last low update, when half of it is lost, and where it ends."""
     rows = [["corpus", "word dropout", "schedule", "seeds", *(f"KL at {distance:,}" for distance in SHOWN),
              "half is lost at", f"at {LAST:,}", "-ELBO there", "-log p(x) there"]]  # fmt: skip
-    runs = load_runs("durability")
     for corpus, word_dropout, labels in DURABILITY:
         for label in labels:
-            if found := select(runs, corpus, label, word_dropout=word_dropout, lr_schedule=0):
+            if found := durable(corpus, label, word_dropout):
                 kl = [_of(found, "kl", distance, 2) for distance in SHOWN]
                 bounds = [_of(found, measure, LAST, 2) for measure in ("neg_elbo", "iw_nll")]
                 rows.append([corpus, f"{word_dropout:g}", f"`{label}`", str(len(found)), *kl,
@@ -61,8 +52,7 @@ def summary() -> str:
     labels = ("constant", "monotonic-long", "cyclical")
     rows = [["corpus, word dropout (seeds)", *(f"`{label}`" for label in labels)]]
     for corpus, word_dropout, _ in DURABILITY:
-        found = [select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0)
-                 for label in labels]  # fmt: skip
+        found = [durable(corpus, label, word_dropout) for label in labels]
         if all(found):
             seeds = " to ".join(map(str, sorted({len(runs) for runs in found})))
             rows.append([f"{corpus}, {word_dropout:g} ({seeds})", *map(_course, found)])
@@ -77,10 +67,9 @@ def _course(runs: Sequence[Run]) -> str:
 def totals() -> str:
     """The same runs after equal numbers of updates in all."""
     rows = [["corpus", "word dropout", "schedule", *(f"KL after {update:,}" for update in TOTALS)]]
-    runs = load_runs("durability")
     for corpus, word_dropout, labels in DURABILITY:
         for label in labels:
-            if found := select(runs, corpus, label, word_dropout=word_dropout, lr_schedule=0):
+            if found := durable(corpus, label, word_dropout):
                 kl = [mean_and_spread([at_update(run, "kl", update) for run in found], 2) for update in TOTALS]
                 rows.append([corpus, f"{word_dropout:g}", f"`{label}`", *kl])
     return table(rows, "markdown")
@@ -137,33 +126,22 @@ def budgets() -> str:
 
 def interaction() -> str:
     """Both schedules of the weight and of the learning rate: effects on the KL as differences and as ratios."""
-    runs = load_runs("two_by_two")
-    return table_of_effects({
-        (weight, lr): [run["measured"][-1]["kl"] for run in select(runs, "docstrings", weight, lr_schedule=lr)]
-        for weight, lr in product(WEIGHTS, RATES)
-    })  # fmt: skip
-
-
-def paired(corpus: str, label: str, other: str, word_dropout: float) -> list[str]:
-    """The differences in KL, -ELBO and -log p(x): at equal distance, then after equal updates."""
-    runs = load_runs("durability")
-    a, b = (select(runs, corpus, name, word_dropout=word_dropout, lr_schedule=0) for name in (label, other))
-    measures = ("kl", "neg_elbo", "iw_nll")
-    return [with_interval(differences(a, b, m)) for m in measures] + [
-        with_interval(differences_at_update(a, b, m, TOTALS[-1])) for m in measures
-    ]
+    return table_of_effects(docstrings().cells("kl"))
 
 
 def pairs() -> str:
-    """The schedules against each other, within seeds."""
-    names = [MEASURES[m].heading for m in ("kl", "neg_elbo", "iw_nll")]
+    """``cyclical`` less each other schedule within seeds: at equal distance, then after equal updates in all."""
+    measures = ("kl", "neg_elbo", "iw_nll")
+    names = [MEASURES[m].heading for m in measures]
     rows = [["", *(f"{name}, {LAST:,} after the last low" for name in names),
              *(f"{name}, after {TOTALS[-1]:,} in all" for name in names)]]  # fmt: skip
     for corpus, word_dropout, labels in DURABILITY:
         for other in labels[:-1]:
-            if len(select(load_runs("durability"), corpus, other, word_dropout=word_dropout, lr_schedule=0)) > 1:
+            if len(fair.pairs(corpus, word_dropout, other)) > 1:
+                d = [fair.pairs(corpus, word_dropout, other, m, update=update)
+                     for update in (None, TOTALS[-1]) for m in measures]  # fmt: skip
                 heading = f"{corpus}, word dropout {word_dropout:g}: `cyclical` less `{other}`"
-                rows.append([heading, *paired(corpus, "cyclical", other, word_dropout)])
+                rows.append([heading, *map(with_interval, d)])
     return table(rows, "markdown")
 
 

@@ -25,6 +25,13 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "monotonic-long": {"total_steps": 2000},
     "cyclical": {"total_steps": 1000, "cyclical": True, "ratio": 0.5, "cycles": 4},
 }
+#: The settings of the durability part: corpus, word dropout, and its schedules.
+DURABILITY: tuple[tuple[str, float, tuple[str, ...]], ...] = (
+    ("toy", 0.0, ("constant", "monotonic", "monotonic-long", "cyclical")),
+    ("toy", 0.2, ("constant", "monotonic", "monotonic-long", "cyclical")),
+    ("docstrings", 0.0, ("constant", "monotonic-long", "cyclical")),
+    ("docstrings", 0.2, ("constant", "monotonic-long", "cyclical")),
+)
 TOTALS = (4000, 5000, 6000, 8000, 12_000)
 MAP_STEPS = (62, 125, 250, 500, 1000, 2000)  # two in cycles have the discount of one ramp of the next length
 MAP_WEIGHTS = (0.5, 0.75, 0.9, 1.0)
@@ -33,15 +40,11 @@ BUDGETS = (1000, 2000, 4000, 8000)
 
 
 def durability() -> Iterator[Job]:
-    for seed, word_dropout, label in product(range(5), (0.0, 0.2), SCHEDULES):
-        settings = {"word_dropout": word_dropout}
-        yield Job("toy", label, SCHEDULES[label], 12_000, seed, settings, totals=TOTALS)
+    yield from _schedule_then_tail("toy", {})
     for seed in range(3):
         settings = {"steps": 8000, "lr_schedule": "decay"}
         yield Job("toy", "cyclical, learning rate decays", SCHEDULES["cyclical"], 8000, seed, settings, totals=TOTALS)
-    for seed, word_dropout, label in product(range(5), (0.0, 0.2), ("constant", "monotonic-long", "cyclical")):
-        settings = {"word_dropout": word_dropout, "dropout": 0.3}
-        yield Job("docstrings", label, SCHEDULES[label], 12_000, seed, settings, totals=TOTALS)
+    yield from _schedule_then_tail("docstrings", {"dropout": 0.3})
 
 
 def remedies() -> Iterator[Job]:
@@ -117,6 +120,14 @@ PARTS = {
     "two_by_two": two_by_two,
     "ptb": ptb,
 }
+
+
+def _schedule_then_tail(corpus: str, settings: dict[str, Any]) -> Iterator[Job]:
+    for seed, (name, word_dropout, labels) in product(range(5), DURABILITY):
+        if name == corpus:
+            for label in labels:
+                options = {"word_dropout": word_dropout} | settings
+                yield Job(corpus, label, SCHEDULES[label], 12_000, seed, options, totals=TOTALS)
 
 
 def _constant(weight: float) -> dict[str, Any]:

@@ -23,18 +23,19 @@ LAST = 8000  # the distance at which a tail is judged
 STILL = 0.1  # a KL that changes by a smaller share over the second half of its tail is a plateau
 
 
-@cache
 def load_runs(part: str, path: str | Path | None = None) -> list[Run]:
     """The stored runs of a part; none if it was not trained yet."""
-    path = Path(path) if path else stored_at(part)
-    return stored.load(path)[1] if path.exists() else []
+    return _load(Path(path) if path else stored_at(part))[1]
+
+
+def load_about(part: str, path: str | Path | None = None) -> dict[str, Any]:
+    """Where the runs of a part come from: ``made``, a list of versions, commit, machine and date."""
+    return _load(Path(path) if path else stored_at(part))[0]
 
 
 @cache
-def load_about(part: str, path: str | Path | None = None) -> dict[str, Any]:
-    """Where the runs of a part come from: ``made``, a list of versions, commit, machine and date."""
-    path = Path(path) if path else stored_at(part)
-    return stored.load(path)[0] if path.exists() else {"made": []}
+def _load(path: Path) -> tuple[dict[str, Any], list[Run]]:
+    return stored.load(path) if path.exists() else ({"made": []}, [])
 
 
 def select(runs: Sequence[Run], corpus: str, label: str, **settings: object) -> list[Run]:
@@ -46,6 +47,11 @@ def select(runs: Sequence[Run], corpus: str, label: str, **settings: object) -> 
         and all(run["job"]["settings"].get(name, 0) == value for name, value in settings.items())
     ]
     return sorted(found, key=lambda run: run["job"]["seed"])
+
+
+def durable(corpus: str, label: str, word_dropout: float) -> list[Run]:
+    """The stored runs of the durability part under a schedule, by seed, with a constant learning rate."""
+    return select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0)
 
 
 def at(run: Run, measure: str, distance: int) -> float:

@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from kldanneal.annealing import SHAPES
 from kldanneal.lab.plots import OTHER_COLOURS, styles, tidy
 from kldanneal.lab.results.jobs import EVERY
-from kldanneal.lab.results.lasting import DURABILITY
-from kldanneal.lab.results.parts import MAP_STEPS
-from kldanneal.lab.results.tail import Run, at, load_runs, select, tail
+from kldanneal.lab.results.parts import DURABILITY, MAP_STEPS
+from kldanneal.lab.results.tail import Run, at, durable, load_runs, select, tail
 
 
 def plot_over_updates() -> Figure:
@@ -21,7 +20,7 @@ def plot_over_updates() -> Figure:
     for axes, (corpus, word_dropout, labels) in zip(panels, DURABILITY, strict=True):
         shown = [label for label in labels if label != "monotonic"]  # it lies on the constant weight's line
         for label, style in styles(shown).items():
-            runs = select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0)
+            runs = durable(corpus, label, word_dropout)
             curves = [run["kl_curve"] for run in runs]
             if curves:
                 x = np.arange(1, len(curves[0]) + 1) * EVERY
@@ -41,7 +40,7 @@ def plot_over_distance() -> Figure:
     for axes, (corpus, word_dropout, labels) in zip(panels, DURABILITY, strict=True):
         shown = [label for label in labels if label in ("monotonic-long", "cyclical")]
         for label, style in styles(shown).items():
-            runs = select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0)
+            runs = durable(corpus, label, word_dropout)
             if runs:
                 over_distance(axes, runs, style, label)
         axes.set_ylim(bottom=0)

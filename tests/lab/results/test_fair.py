@@ -6,7 +6,7 @@ from statistics import mean
 import pytest
 
 from kldanneal.lab.drawing import Diagram
-from kldanneal.lab.results import fair, fair_pictures
+from kldanneal.lab.results import fair, fair_pictures, tail
 from kldanneal.lab.results.jobs import Job
 from kldanneal.lab.results.parts import SCHEDULES
 from kldanneal.lab.results.statistics import with_interval
@@ -32,7 +32,7 @@ def known(monkeypatch):
     runs += [run("monotonic", seed, (0.1, 0.1, 0.125)) for seed in (0, 1, 2)]
     runs += [run("monotonic-long", seed, (0.8, 0.8 - 0.5 * seed, 0.5)) for seed in (0, 1)]  # seed 2 is to come
     runs += [run("cyclical", 0, (1, 1, 1), "docstrings")]  # nothing to pair it with
-    monkeypatch.setattr(fair, "load_runs", lambda part: runs)
+    monkeypatch.setattr(tail, "load_runs", lambda part: runs)
 
 
 def test_pairs_are_of_equal_seeds_and_distance(known):
@@ -87,7 +87,7 @@ def test_the_tail_has_a_panel_for_each_text():
     assert isinstance(picture, Diagram)
     assert len(picture.figure.axes) == len(fair.stored_texts())
     thick = [line for line in picture.figure.axes[0].lines if line.get_linewidth() == 2]
-    runs = fair.runs_of("toy", 0.0, "cyclical")
+    runs = tail.durable("toy", "cyclical", 0.0)
     first = mean(each["measured"][i]["kl"] for each in runs for i in [0] if each["measured"][0]["distance"] == 0)
     assert [line.get_ydata()[0] for line in thick][1] == pytest.approx(first)
     assert f"cyclical: from {first:.2f} to " in picture.alt

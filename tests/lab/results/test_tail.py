@@ -126,7 +126,7 @@ def test_interaction_on_both_scales(monkeypatch):
           ("cyclical", "constant"): 0.5, ("cyclical", "cosine-restarts"): 1.0}  # fmt: skip
     runs = [run(weight, (value,) * 7, seed=seed, corpus="docstrings", lr_schedule=lr)
             for (weight, lr), value in kl.items() for seed in (0, 1)]  # fmt: skip
-    monkeypatch.setattr(lasting, "load_runs", lambda part: runs)
+    monkeypatch.setattr(tail, "load_runs", lambda part: runs)
     last = lasting.interaction().splitlines()[-1]  # ratios of 5 and of 2 everywhere: additive interaction alone
     assert with_interval([0.4, 0.4]) in last and "x1.00 [1.00, 1.00]" in last
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import same
+from conftest import full_disk, same
 
 import kldanneal
 from kldanneal import Annealer
@@ -335,14 +335,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(command, text_file, tmp_path, uninte
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(command, text_file, finished, tmp_path):
-    resource = pytest.importorskip("resource")
     out = tmp_path / "out"
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # room for config.json, not for a checkpoint
-    try:
+    with full_disk(room=10_000):  # for config.json, not for a checkpoint
         status, _, stderr = command("compare", "--corpus", text_file, "--out", out, *TINY)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     one_line_error(status, stderr.split("\r")[-1].lstrip())  # after the progress bar
     assert not [path for path in tree(out) if path.endswith(".partial")]
     assert command("compare", "--resume", "--out", out)[0] == 0

@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
+from conftest import full_disk
 from matplotlib.figure import Figure
 from test_cli import ENVIRONMENT, one_line_error, signals
 
@@ -113,40 +115,31 @@ def test_samples_and_advice_that_fail(compared, monkeypatch):
 # --- the disk ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def limit():
-    """Limits the size of files, as a full disk does."""
-    resource = pytest.importorskip("resource")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_disk_that_is_full_before_the_picture(compared, monkeypatch, limit):
+def test_a_disk_that_is_full_before_the_picture(compared, monkeypatch):
     pages = Written.pages
 
     def full(self):
-        limit(10_000)
+        disk.enter_context(full_disk(room=10_000))
         pages(self)
 
     monkeypatch.setattr(Written, "pages", full)
-    status, stdout, stderr, out = compared()
+    with ExitStack() as disk:
+        status, stdout, stderr, out = compared()
     one_line_error(status, last_line(stderr), "comparison.png", "File too large", "--resume")
     assert printed(stdout) and numbers_are_there(out)
     assert not any(name.endswith(".partial") for name in names(out))
 
 
-def test_a_disk_that_is_full_before_anything_is_written(compared, command, monkeypatch, limit):
+def test_a_disk_that_is_full_before_anything_is_written(compared, command, monkeypatch):
     numbers = Written.numbers
 
     def full(self):
-        limit(0)
+        disk.enter_context(full_disk())
         numbers(self)
 
-    with monkeypatch.context() as broken:
+    with monkeypatch.context() as broken, ExitStack() as disk:
         broken.setattr(Written, "numbers", full)
         status, stdout, stderr, out = compared()
-    limit(-1)
     one_line_error(status, last_line(stderr), "history.csv", "its models are saved", "--resume")
     assert printed(stdout) and names(out) == set()
     content = stdout.split("This is its content:\n")[1]  # summary.csv, printed where it could not be written

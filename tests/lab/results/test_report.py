@@ -9,6 +9,7 @@ import statistics
 import struct
 
 import pytest
+from conftest import full_disk
 
 from kldanneal.lab.metrics import MEASURES, Metrics
 from kldanneal.lab.results import report
@@ -251,14 +252,8 @@ def test_the_figure_shows_weight_kl_and_reconstruction_of_every_schedule(fitted)
 
 
 def test_a_full_disk_leaves_the_old_files(fitted, tmp_path):
-    resource = pytest.importorskip("resource")
     report.write(fitted, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    try:
-        with pytest.raises(OSError):
-            report.write(fitted, tmp_path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_disk(room=100), pytest.raises(OSError):
+        report.write(fitted, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

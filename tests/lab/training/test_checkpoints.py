@@ -7,7 +7,7 @@ from copy import deepcopy
 
 import pytest
 import torch
-from conftest import same
+from conftest import full_disk, same
 
 from kldanneal import Annealer
 from kldanneal.lab.training.run import Run
@@ -197,19 +197,13 @@ def test_a_save_that_fails_halfway_leaves_the_old_checkpoint(run, tmp_path, monk
 
 @pytest.mark.parametrize("room", [0, 4096, 20_000])
 def test_a_full_disk_is_an_oserror_and_leaves_the_old_checkpoint(run, tmp_path, room):
-    resource = pytest.importorskip("resource")
     path = tmp_path / "run.pt"
     run.save(path)
     good = path.read_bytes()
     assert len(good) > room
     run.update()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))  # no file may grow beyond it: a disk that fills up
-    try:
-        with pytest.raises(OSError):
-            run.save(path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_disk(room), pytest.raises(OSError):
+        run.save(path)
     assert path.read_bytes() == good
     assert list(tmp_path.iterdir()) == [path]
 

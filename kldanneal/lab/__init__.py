@@ -21,7 +21,7 @@ Rooms and files, in reading order; each imports only from those above it:
 from importlib import import_module
 from importlib.util import find_spec
 
-for _package in ("torchtext", "numpy", "scipy", "matplotlib", "tqdm", "platformdirs", "ipywidgets"):
+for _package in ("torchtext", "numpy", "scipy", "matplotlib", "tqdm", "platformdirs", "anywidget"):
     if find_spec(_package) is None:
         raise ModuleNotFoundError(
             f"kldanneal.lab needs {_package}, which is not installed. Install the extra that brings it: "
@@ -56,7 +56,8 @@ _HOMES = {
     "threads": ("cores",),
     "widgets.driver": ("DriveTheWeight",),
     "widgets.figures": ("plot_driven", "plot_side_by_side", "plot_units"),
-    "widgets.explorer": ("ScheduleExplorer", "plot_map", "plot_outcome"),
+    "results.sweep_pictures": ("plot_map", "plot_outcome"),
+    "widgets.explorer": ("ScheduleExplorer",),
     "widgets.side_by_side": ("SideBySide",),
     "notebook": ("start",),
 }

@@ -59,6 +59,9 @@ _HOMES = {
     "results.sweep_pictures": ("plot_map", "plot_outcome"),
     "widgets.explorer": ("ScheduleExplorer",),
     "widgets.side_by_side": ("SideBySide",),
+    "widgets.small": ("GaussianKL", "LinearSwitches"),
+    "widgets.writers": ("OwnSentence", "ZSliders"),
+    "widgets.predictions": ("Prediction",),
     "notebook": ("start",),
 }
 __all__ = sorted(name for names in _HOMES.values() for name in names)

@@ -31,6 +31,7 @@ function ticks([low, high], log, wanted) {
 }
 
 function words(value) {
+  if (Math.abs(value) < 1e-12) return "0"; // and not -0
   if (value !== 0 && Math.abs(value) < 0.001) return value.toExponential(0);
   return value.toLocaleString("en", { maximumFractionDigits: 3 });
 }
@@ -73,7 +74,7 @@ function drawPanel(root, chart, panel, top, width, id) {
   svg("text", { x: -(top + bottom) / 2, y: 12, transform: "rotate(-90)", "text-anchor": "middle" }, root, panel.label);
   root.append(inside);
   for (const bar of panel.bars ?? []) {
-    const half = 0.35 * (x(1) - x(0)), height = Math.max(0, bottom - y(bar.y));
+    const half = bar.width / 2 * (x(1) - x(0)), height = Math.max(0, bottom - y(bar.y));
     svg("rect", { x: x(bar.x) - half, y: bottom - height, width: 2 * half, height, class: `kl-fill kl-${bar.color}` }, inside);
   }
   for (const line of panel.lines ?? [])
@@ -109,8 +110,10 @@ function drawChart(place, chart) {
   });
   top -= GAP;
   const x = scale(chart.x, LEFT, width - RIGHT);
-  for (const tick of ticks(chart.x, false, width / 90))
-    svg("text", { x: x(tick), y: top + 16, "text-anchor": "middle" }, root, words(tick));
+  for (const tick of ticks(chart.x, false, width / 90)) {
+    const atEnd = x(tick) > width - RIGHT - 12;
+    svg("text", { x: atEnd ? width - 2 : x(tick), y: top + 16, "text-anchor": atEnd ? "end" : "middle" }, root, words(tick));
+  }
   svg("text", { x: (LEFT + width - RIGHT) / 2, y: top + 32, "text-anchor": "middle" }, root, chart.label);
   place.replaceChildren(legend, root);
 }

@@ -40,6 +40,27 @@ def line(y: Sequence[float], color: str, x: Sequence[float] | None = None, **loo
     return {"x": places.tolist(), "y": rounded, "color": color, **look}
 
 
+def chart(
+    alt: str,
+    x: tuple[float, float],
+    label: str,
+    panels: Sequence[dict[str, Any]],
+    legend: Sequence[dict[str, Any]] = (),
+    shade: tuple[float, float] | None = None,
+) -> Chart:
+    """A chart; see the top of this module."""
+    return {"alt": alt, "x": list(x), "label": label, "panels": list(panels), "legend": list(legend),
+            "shade": list(shade) if shade else None}  # fmt: skip
+
+
+def bars(
+    values: Sequence[float], colors: Sequence[str], offset: float = 0.0, width: float = 0.7
+) -> list[dict[str, Any]]:
+    """A bar for each value, at 1, 2, ..."""
+    return [{"x": i + offset, "y": float(f"{value:.4g}"), "color": color, "width": width}
+            for i, (value, color) in enumerate(zip(values, colors, strict=True), start=1)]  # fmt: skip
+
+
 def panel(label: str, y: tuple[float, float], height: int, **parts: Any) -> dict[str, Any]:
     """One pair of axes; ``parts`` has ``log``, ``lines``, ``bars``, ``rules`` and ``marks``."""
     return {"label": label, "y": list(map(float, y)), "height": height, **parts}
@@ -87,7 +108,7 @@ def _draw(axis: Any, chart: Chart, one: Mapping[str, Any]) -> None:
         axis.plot(drawn["x"], drawn["y"], color=COLORS[drawn["color"]], linewidth=drawn.get("width", 1.6),
                   linestyle=DASHES[drawn.get("dash")], alpha=drawn.get("opacity", 1))  # fmt: skip
     for bar in one.get("bars", ()):
-        axis.bar(bar["x"], bar["y"], color=COLORS[bar["color"]], width=0.7)
+        axis.bar(bar["x"], bar["y"], color=COLORS[bar["color"]], width=bar["width"])
     for rule in one.get("rules", ()):
         across = "y" in rule
         (axis.axhline if across else axis.axvline)(rule["y" if across else "x"], color="grey", linestyle=":")

@@ -43,6 +43,7 @@ class Look(NamedTuple):
     metrics: Metrics
     variances: list[float]  # of mu in each latent dimension
     sentences: list[tuple[str, str]]  # a held-out one, and what the model writes from its mu
+    zero: str  # what it writes from z = 0
 
 
 class DriveTheWeight(TrainingPanel):
@@ -187,12 +188,12 @@ class DriveTheWeight(TrainingPanel):
             ids = [self.held_out[i] for i in range(min(SENTENCES, len(self.held_out)))]
             was_training = run.model.training
             run.model.eval()
-            written = [run.model.reconstruct(one[None].to(run.device))[0] for one in ids]
+            codes = [run.model.encode(one[None].to(run.device))[0] for one in ids]
+            *written, zero = run.model.generate(torch.cat([*codes, torch.zeros_like(codes[0])]))
             run.model.train(was_training)
-        sentences = [
-            (self.corpus.decode(one), self.corpus.decode(other)) for one, other in zip(ids, written, strict=True)
-        ]
-        look = Look(run.step, metrics, mu.var(dim=0).tolist(), sentences)
+        decode = self.corpus.decode
+        sentences = [(decode(one), decode(other)) for one, other in zip(ids, written, strict=True)]
+        look = Look(run.step, metrics, mu.var(dim=0).tolist(), sentences, decode(zero))
         with self.lock:
             record.parts["look"] = look
             if "missions" in record.parts:
@@ -268,10 +269,10 @@ def _sentences(look: Look | None) -> str:
     if look is None:
         return ""
     items = "".join(
-        f"<p>{html.escape(given)}<br>\u2192 {kept(given, written)}</p>" for given, written in look.sentences
+        f"<p>{html.escape(given)}<br>\u2192 {kept(given, written, look.zero)}</p>" for given, written in look.sentences
     )
     marked = "<span class='kl-kept'>marked</span>"
-    return f"<b>Held-out sentences, and what the model writes from z</b> (words that survive are {marked}){items}"
+    return f"<b>Held-out sentences, and what the model writes from z</b> ({marked}: words that z brought across){items}"
 
 
 def first(sentences: Sentences, n: int) -> Sentences:

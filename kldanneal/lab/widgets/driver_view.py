@@ -45,22 +45,22 @@ def run_chart(widget: "DriveTheWeight", other: records.Record | None, planned: S
         charts.kl_panel(kl, 130, rules=collapsed),
         charts.panel("recon., nats", (0, highest), 90, lines=reconstruction, rules=entropy),
     ]
-    return {"alt": alt, "x": [0, steps], "label": "update", "legend": legend, "panels": panels}
+    return charts.chart(alt, (0, steps), "update", panels, legend)
 
 
 def units_chart(look: "Look | None", latent: int) -> charts.Chart:
     """The variance of mu in each latent dimension, against the threshold of an active unit."""
     variances = look.variances if look else [0.0] * latent
-    bars = [{"x": i, "y": float(f"{max(value, 1e-6):.4g}"), "color": "vermilion" if value > ACTIVE else "grey"}
-            for i, value in enumerate(variances, start=1)]  # fmt: skip
+    colors = ["vermilion" if value > ACTIVE else "grey" for value in variances]
+    bars = charts.bars([max(value, 1e-6) for value in variances], colors)
     active = sum(value > ACTIVE for value in variances)
     at = f" at update {look.update:,}" if look else ""
     legend = [{"text": f"active units: {active} of {latent}{at}", "color": "vermilion", "width": 8}]
     values = ", ".join(f"{value:.2g}" for value in variances)
-    return {"alt": f"{active} of {latent} units active{at}. Variance of mu by latent dimension: {values}.",
-            "x": [0.5, latent + 0.5], "label": "latent dimension", "legend": legend,
-            "panels": [charts.panel("variance of mu", (1e-5, 10), 110, log=True, bars=bars,
-                                    rules=[{"y": ACTIVE, "text": f"active above {ACTIVE}"}])]}  # fmt: skip
+    alt = f"{active} of {latent} units active{at}. Variance of mu by latent dimension: {values}."
+    rules = [{"y": ACTIVE, "text": f"active above {ACTIVE}"}]
+    panel = charts.panel("variance of mu", (1e-5, 10), 110, log=True, bars=bars, rules=rules)
+    return charts.chart(alt, (0.5, latent + 0.5), "latent dimension", [panel], legend)
 
 
 def history_table(widget: "DriveTheWeight") -> dict[str, Any]:

@@ -21,9 +21,9 @@ from kldanneal.lab.widgets.panel import TrainingPanel
 RESTS_ON = "Toy language, a small model; nats per sentence at KL weight 1 on held-out sentences."
 ROWS = [
     [["control:course", "control:shape", "control:size", "control:constant", "control:word_dropout",
-      "control:distance", "control:train", "text:result", "text:error",
+      "control:distance", "control:train", "text:result", "text:error", "chart:outcome",
       "group|More settings, for \u201cTrain this one\u201d|control:ratio|control:baseline|control:highest"],
-     ["map:grid", "control:uncover", "text:score", "chart:outcome", "table:numbers"]],
+     ["map:grid", "control:uncover", "text:score", "table:numbers"]],
     [["table:history"]],
 ]  # fmt: skip
 
@@ -204,8 +204,7 @@ class ScheduleExplorer(TrainingPanel):
         self.inputs["uncover"].hidden = not self.map.covered
         record = self._same()
         run = record.runs["run"] if record else None
-        moments = record.moments.get("run", []) if record else []
-        moment = next((moment for moment in moments if moment.update == plan.job.updates), None)
+        moment = record.at("run", plan.job.updates) if record else None
         begun = run is not None and run.step > 0
         train = self.inputs["train"]
         train.label = "Stop" if running else "Go on" if begun and not moment else "Train this one"
@@ -273,7 +272,7 @@ class ScheduleExplorer(TrainingPanel):
         rules += [{"x": plan.low, "text": "last low weight"}] if plan.low else []
         alt = f"KL weight and KL over {length:,} updates: {self._name()}."
         panels = [charts.weight_panel(weight_lines, 70), charts.kl_panel(kl_lines, 130, rules=rules)]
-        return {"alt": alt, "x": [0, length], "label": "update", "legend": legend, "panels": panels}
+        return charts.chart(alt, (0, length), "update", panels, legend)
 
     def _numbers(self, found: list[dict], moment: records.Moment | None) -> dict[str, Any]:
         columns: list[tuple[str, Any]] = [(f"seed {mark['seed']}", mark) for mark in found]

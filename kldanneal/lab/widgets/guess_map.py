@@ -63,7 +63,7 @@ class GuessMap:
             return {"text": "\u2013", "look": "", "name": f"{where(cell)}: not stored", "pressed": cell == here}
         look = "kl-alive" if kl >= 0.5 else "kl-weak" if kl >= COLLAPSED else "kl-dead"
         look += " kl-here" if cell == here else ""
-        text = f"{cell.size:g}: {kl:.2f}" if constant else f"{kl:.2f}"
+        text = f"{cell.size:g}:\n{kl:.2f}" if constant else f"{kl:.2f}"
         return {"text": text, "look": look, "name": f"{where(cell)}: KL {kl:.2f}, {fate(kl)}", "pressed": cell == here}
 
 

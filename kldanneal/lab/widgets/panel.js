@@ -159,8 +159,10 @@ function drawGrid(place, name, grid, sender) {
 function drawTable(place, name, table, sender) {
   if (!table.rows.length) { place.replaceChildren(); return; }
   const focused = place.contains(document.activeElement) ? document.activeElement.dataset.at : null;
-  const node = html("table", { className: "kl-table" });
-  html("caption", { textContent: table.caption }, node);
+  const caption = html("div", { className: "kl-caption", id: `kl-${ids++}`, textContent: table.caption });
+  const scrolled = html("div", { className: "kl-scrolled", tabIndex: 0, role: "group" });
+  const node = html("table", { className: "kl-table" }, scrolled);
+  for (const named of [scrolled, node]) named.setAttribute("aria-labelledby", caption.id);
   const head = html("tr", {}, html("thead", {}, node)), body = html("tbody", {}, node);
   table.head.forEach(text => html("th", { scope: "col", textContent: text }, head));
   for (const row of table.rows) {
@@ -175,7 +177,7 @@ function drawTable(place, name, table, sender) {
       if (focused === String(row.id)) requestAnimationFrame(() => button.focus());
     });
   }
-  place.replaceChildren(node);
+  place.replaceChildren(caption, scrolled);
 }
 
 const DRAW = {
@@ -224,7 +226,9 @@ function render({ model, el }) {
     }
   };
   const theme = () => {
-    const [r, g, b] = getComputedStyle(el).color.match(/[\d.]+/g).map(Number);
+    const color = getComputedStyle(el).color.match(/[\d.]+/g);
+    if (!color) return; // not in the page yet; the observer of its size calls again
+    const [r, g, b] = color.map(Number);
     el.classList.toggle("kl-dark", r + g + b > 384);
   };
   sender.whenFree = showControls;

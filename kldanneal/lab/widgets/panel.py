@@ -101,7 +101,8 @@ class Panel(anywidget.AnyWidget):
     def result(self, text: str, rests_on: str = "") -> None:
         """The line that says what was found, and in small print what it rests on."""
         small = f"<p class='kl-small'>{html.escape(rests_on)}</p>" if rests_on else ""
-        self.show("text:result", f"<div class='kl-result'>{html.escape(text)}</div>{small}")
+        text = html.escape(text).replace("-ELBO", "\u2011ELBO")  # no break after the minus
+        self.show("text:result", f"<div class='kl-result'>{text}</div>{small}")
 
     def fail(self, error: BaseException) -> None:
         """Shows an error where the user looks; in a browser a callback's traceback would end in a log."""
@@ -121,7 +122,7 @@ class Panel(anywidget.AnyWidget):
     def words(self) -> str:
         """What the panel shows, in words."""
         shown = self._shown.get("text:result", "")
-        said = html.unescape(re.sub(r"<[^>]+>", " ", shown)).strip()
+        said = html.unescape(re.sub(r"<[^>]+>", " ", shown)).strip().replace("\u2011", "-")
         return " ".join(f"{self.title.rstrip('.?')}. {said}".split())
 
     def __repr__(self) -> str:
@@ -137,6 +138,9 @@ class Panel(anywidget.AnyWidget):
             if charts:
                 stored["image/png"] = picture(charts, caption)
                 metadata = {**metadata, "image/png": {"alt": alt}}
+            else:
+                texts = (shown for name, shown in self._shown.items() if name.startswith("text:"))
+                stored["text/html"] = f"<p><b>{html.escape(self.title)}</b> {HINT}</p>{''.join(texts)}"
         return stored, metadata
 
     def _heard(self, _widget: Any, content: Mapping[str, Any], _buffers: Any) -> None:

@@ -42,6 +42,10 @@ class Record:
         moments = self.moments.get(name)
         return moments[-1] if moments else None
 
+    def at(self, name: str, update: int) -> Moment | None:
+        """The measurement of a run after exactly so many updates, if there is one."""
+        return next((moment for moment in self.moments.get(name, []) if moment.update == update), None)
+
 
 class Shelf:
     """The records of one kind of widget on one corpus, with the same settings."""

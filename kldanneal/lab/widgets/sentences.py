@@ -16,17 +16,19 @@ def listed(corpus: Corpus, batch: Iterable) -> str:
     return f"<ul style='margin: 0; padding-left: 1.2em'>{items}</ul>"
 
 
-def kept(original: str, written: str) -> str:
+def kept(original: str, written: str, without: str = "") -> str:
     """What was written, with the words marked that the original has too, in the same order.
+
+    Words of ``without``, the sentence that the model writes from z = 0, are not marked: z did not bring them across.
 
     Example::
 
-        >>> kept("the red cat", "the blue cat")
-        "<span class='kl-kept'>the</span> blue <span class='kl-kept'>cat</span>"
+        >>> kept("the red cat", "the blue cat", without="the old dog")
+        "the blue <span class='kl-kept'>cat</span>"
     """
-    own, other = original.split(), written.split()
+    own, other, known = original.split(), written.split(), set(without.split())
     matches = SequenceMatcher(None, own, other, autojunk=False).get_matching_blocks()
-    survive = {match.b + i for match in matches for i in range(match.size)}
+    survive = {match.b + i for match in matches for i in range(match.size) if other[match.b + i] not in known}
     words = [f"<span class='kl-kept'>{html.escape(word)}</span>" if i in survive else html.escape(word)
              for i, word in enumerate(other)]  # fmt: skip
     return " ".join(words) or "(nothing)"

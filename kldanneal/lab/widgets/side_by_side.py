@@ -143,7 +143,7 @@ class SideBySide(TrainingPanel):
         run = record.runs[side]
         try:
             for mark in sorted({self.steps, record.parts["until"]}):
-                if mark > run.step or (mark == run.step and not self._at(record, side, mark)):
+                if mark > run.step or (mark == run.step and not record.at(side, mark)):
                     run.fit(stop=stop, until=mark)
                     metrics = None if stop.is_set() else evaluate(run.model, run.corpus.test, iw_samples=5, stop=stop)
                     if metrics is None:
@@ -159,10 +159,6 @@ class SideBySide(TrainingPanel):
             self.corpora[name] = load_corpus(name)
         return self.corpora[name]
 
-    @staticmethod
-    def _at(record: records.Record, side: str, update: int) -> records.Moment | None:
-        return next((moment for moment in record.moments.get(side, []) if moment.update == update), None)
-
     # --------------------------------------------------------------------------------------------------- what is seen
 
     def draw(self) -> None:
@@ -172,7 +168,7 @@ class SideBySide(TrainingPanel):
         if running:  # shown is what trains, whatever the controls say meanwhile
             record = self.training
         until = record.parts["until"] if record else self.steps
-        done = record is not None and all(self._at(record, side, until) for side in SIDES)
+        done = record is not None and all(record.at(side, until) for side in SIDES)
         begun = record is not None and any(run.step for run in record.runs.values())
         train, tail = self.inputs["train"], self.inputs["tail"]
         train.label = "Stop" if running else "Go on" if begun and not done else "Train both"
@@ -189,12 +185,10 @@ class SideBySide(TrainingPanel):
         same = identical(*self._plans(record))
         if running:
             step = min((run.step for run in record.runs.values()), default=0)
-            said = (
-                f"update {step:,} of {until:,} on both sides" if record.runs else "preparing the corpus and both models"
-            )
+            said = f"update {step:,} of {until:,} on both sides" if record.runs else "preparing"
             self.result(f"Training: {said}.", f"Same seed and batches; identical until update {same:,}.")
         elif done:
-            parts = [f"{side} {_outcome(self._at(record, side, until).metrics)}" for side in SIDES]
+            parts = [f"{side} {_outcome(record.at(side, until).metrics)}" for side in SIDES]
             when = f"Done, {until:,} updates" + (f", the last {self.steps:,} at weight 1" if until > self.steps else "")
             self.result(f"{when}: {'; '.join(parts)}. {self._lasts(record, until)}", self._rests_on(record))
         elif begun:
@@ -210,7 +204,7 @@ class SideBySide(TrainingPanel):
             return ""
         kept = {}
         for side in SIDES:
-            before, after = (self._at(record, side, at).metrics.kl for at in (self.steps, until))
+            before, after = (record.at(side, at).metrics.kl for at in (self.steps, until))
             kept[side] = f"{side} from {before:.3f} to {after:.3f}"
         return f"KL over the tail: {', '.join(kept.values())}."
 
@@ -251,16 +245,18 @@ class SideBySide(TrainingPanel):
         entropy = [{"y": corpus.entropy, "text": "entropy"}] if corpus and corpus.entropy is not None else []
         tail = [{"x": self.steps, "text": "weight 1 from here"}] if until > self.steps else []
         alt = f"KL weight, KL and reconstruction of two schedules over {until:,} updates, the same until {same:,}."
-        return {"alt": alt, "x": [0, until], "label": "update", "legend": legend, "shade": [0, same] if same else None,
-                "panels": [charts.weight_panel(weight, 60, rules=tail), charts.kl_panel(kl, 170, rules=rules),
-                           charts.panel("recon., nats", limits, 80, lines=reconstruction, rules=entropy)]}  # fmt: skip
+        panels = [
+            charts.weight_panel(weight, 60, rules=tail),
+            charts.kl_panel(kl, 170, rules=rules),
+            charts.panel("recon., nats", limits, 80, lines=reconstruction, rules=entropy),
+        ]
+        return charts.chart(alt, (0, until), "update", panels, legend, (0, same) if same else None)
 
     def _numbers(self, record: records.Record | None) -> dict[str, Any]:
         columns = []
         for side in SIDES:
-            columns += [
-                (f"{side}, update {m.update:,}", m.metrics) for m in (record.moments if record else {}).get(side, [])
-            ]
+            moments = record.moments.get(side, []) if record else []
+            columns += [(f"{side}, update {moment.update:,}", moment.metrics) for moment in moments]
         names = [name for name in MEASURES if name != "perplexity"]
         rows = [{"cells": [MEASURES[name].heading, *(records.shown(m, name) for _, m in columns)]} for name in names]
         return {"caption": "Nats per sentence, at KL weight 1", "head": ["", *(title for title, _ in columns)],
@@ -273,9 +269,8 @@ class SideBySide(TrainingPanel):
             for side in SIDES:
                 moment = record.last(side)
                 done = f"{record.runs[side].step:,}" if record.runs else "0"
-                cells += [
-                    f"{records.shown(moment.metrics, 'kl')} at {moment.update:,}" if moment else f"\u2013 ({done})"
-                ]
+                kl = f"{records.shown(moment.metrics, 'kl')} at {moment.update:,}" if moment else f"\u2013 ({done})"
+                cells.append(kl)
             rows.append({"id": record.number, "cells": cells, "chosen": record is self._same()})
         return {"caption": "Trained here (press a name to restore it)", "rows": rows,
                 "head": ["left | right", "left KL at update", "right KL at update"]}  # fmt: skip

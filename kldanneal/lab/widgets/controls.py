@@ -53,6 +53,10 @@ class Control:
         value = round(self.min + round((value - self.min) / self.step) * self.step, 10)
         return int(value) if self.digits == 0 else value
 
+    def set(self, value: Any) -> None:
+        """Takes a value, as if a person had chosen it."""
+        self.value = self.read(value)
+
     def sent(self) -> dict[str, Any]:
         """What the page needs to show it."""
         return asdict(self)
@@ -63,7 +67,9 @@ def slider(
 ) -> Control:
     """A slider over numbers."""
     digits = len(f"{step:.10f}".rstrip("0").partition(".")[2])
-    return Control("range", label, value, unit, tip, min=lowest, max=highest, step=step, digits=digits)
+    control = Control("range", label, unit=unit, tip=tip, min=lowest, max=highest, step=step, digits=digits)
+    control.set(value)
+    return control
 
 
 def steps(label: str, values: Iterable[float], value: float, unit: str = "", tip: str = "") -> Control:

@@ -122,7 +122,7 @@ class DriveTheWeight(TrainingPanel):
         elif name == "history":
             record = self.shelf.get(value)
             if record.parts["kind"] == "schedule":
-                self.inputs["schedule"].value = record.name
+                self.inputs["schedule"].set(record.name)
             elif not self.background.running:
                 self.record = record if record.parts["kind"] == "drive" else self.shelf.get(record.parts["of"])
 

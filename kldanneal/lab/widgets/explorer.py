@@ -129,9 +129,9 @@ class ScheduleExplorer(TrainingPanel):
             self._restore(self.shelf.get(value))
         else:
             if name == "course":
-                self.inputs["ratio"].value = 0.5 if value == CYCLES else 1
+                self.inputs["ratio"].set(0.5 if value == CYCLES else 1)
             if self["baseline"] > self["highest"]:
-                self.inputs["highest" if name == "baseline" else "baseline"].value = value
+                self.inputs["highest" if name == "baseline" else "baseline"].set(value)
             self.record = None
 
     def _choose(self, cell: Cell) -> None:
@@ -139,13 +139,12 @@ class ScheduleExplorer(TrainingPanel):
         chosen = {"course": cell.course, "baseline": 0, "highest": 1, "ratio": 0.5 if cell.course == CYCLES else 1}
         chosen |= {"constant": cell.size} if cell.course == CONSTANT else {"shape": cell.shape, "size": cell.size}
         for name, value in chosen.items():
-            self.inputs[name].value = value
+            self.inputs[name].set(value)
         self.record = None
 
     def _restore(self, record: records.Record) -> None:
         for name, value in record.values.items():
-            control = self.inputs[name]
-            control.value = control.read(value)
+            self.inputs[name].set(value)
         self.record = record
 
     # ---------------------------------------------------------------------------------------------------- what trains

@@ -105,7 +105,7 @@ class SideBySide(TrainingPanel):
         for side in self.sides.values():
             side.offer_drives()
         for name, value in record.values.items():
-            self.inputs[name].value = self.inputs[name].read(value)
+            self.inputs[name].set(value)
         self.record = record
 
     # ---------------------------------------------------------------------------------------------------- what trains

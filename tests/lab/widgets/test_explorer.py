@@ -111,7 +111,7 @@ def test_controls_snap_to_what_is_stored(make, stored):
     widget = make()
     for name, values in (("size", stored.sizes), ("constant", stored.weights), ("distance", stored.distances)):
         assert [value for value, _ in widget.inputs[name].options] == values
-        with pytest.raises(ValueError, match="Expected .* to be one of"):
+        with pytest.raises(ValueError, match=r"Expected .* to be one of"):
             widget[name] = 333
 
 

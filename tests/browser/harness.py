@@ -1,5 +1,6 @@
 """JupyterLab in Chromium: open a notebook, run its cells, move its widgets, and collect everything that goes wrong."""
 
+import ast
 import json
 import os
 import re
@@ -52,8 +53,20 @@ TOO_WIDE = """area => [area, ...area.querySelectorAll('*')]
     .filter(part => part.scrollWidth > part.clientWidth + 2 && getComputedStyle(part).display !== 'inline'
         || part.getBoundingClientRect().right > document.documentElement.clientWidth + 2)
     .map(part => `${part.tagName} ${part.className}: ${part.scrollWidth} px in ${part.clientWidth}`)"""
-#: What the kernel's side holds for the page, and what the page shows of it.
-VALUES = """area => Object.fromEntries([...area.querySelectorAll('.kl-control')].map(box => [box.dataset.name, box.state]))"""
+#: What the page knows of each control, and what its element shows.
+CONTROLS = """area => Object.fromEntries([...area.querySelectorAll('.kl-control')].map(box => {
+    const { state } = box, input = box.querySelector('input, select, button');
+    const shown = { range: () => state.options ? state.options[+input.value][0] : +input.value,
+        choice: () => state.options[[...box.querySelectorAll('input')].findIndex(one => one.checked)]?.[0] ?? '',
+        select: () => state.options[input.selectedIndex]?.[0], check: () => input.checked,
+        field: () => state.number ? +input.value : input.value, button: () => input.textContent }[state.kind]();
+    return [box.dataset.name, [state.kind === 'button' ? state.label : state.value, shown]] }))"""
+#: Evaluates an expression in the kernel; what it gives has to be JSON.
+ASK = """async code => {
+    const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    const options = { code: '', silent: true, store_history: false, user_expressions: { it: code } };
+    const { content } = await kernel.requestExecute(options).done;
+    return content.user_expressions.it.data['text/plain'] }"""
 
 
 def find_chromium() -> str | None:
@@ -135,10 +148,19 @@ class OpenNotebook:
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self._said.append(f"page: {error}"))
         page.goto(f"{lab.url}/lab/tree/{name}.ipynb?reset", wait_until="domcontentloaded")
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-        page.wait_for_function(KERNEL_IS, arg="idle", timeout=60_000)
-        page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-        page.evaluate(LISTEN)
+        self._opened()
+
+    def _opened(self) -> None:
+        self.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+        self.page.wait_for_function(KERNEL_IS, arg="idle", timeout=60_000)
+        self.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+        self.page.evaluate(LISTEN)
+
+    def reload(self) -> None:
+        """Saves the notebook, and loads the page again; the kernel lives on."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        self.page.reload(wait_until="domcontentloaded")
+        self._opened()
 
     def _listen(self, message: Any) -> None:
         if message.type == "error":
@@ -155,6 +177,11 @@ class OpenNotebook:
         self.page.locator(".kl-panel").first.wait_for(timeout=60_000)
         panels = self.page.locator(".kl-panel")
         return [panels.nth(i) for i in range(panels.count())]
+
+    def ask(self, expression: str) -> Any:
+        """The value of an expression in the kernel, by way of JSON."""
+        answer = self.page.evaluate(ASK, f"__import__('json').dumps({expression})")
+        return json.loads(ast.literal_eval(answer))
 
     def complaints(self) -> list[str]:
         self.page.wait_for_timeout(200)

@@ -18,7 +18,8 @@ class Toy(Panel):
 
     def acted(self, name, value):
         self.clicks += name == "next"
-        self.act_on(name)
+        if self.act_on:
+            self.act_on(name)
 
     def draw(self):
         if self.act_on is not None:

@@ -99,7 +99,7 @@ def picture(charts: Sequence[Chart], caption: str) -> bytes:
             names = [entry["text"] for entry in entries]
             axis.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8)
     figure.align_ylabels()
-    return small_png(figure, dpi=100)
+    return small_png(figure, colors=32, dpi=80)
 
 
 def _draw(axis: Any, chart: Chart, one: Mapping[str, Any]) -> None:

@@ -61,6 +61,11 @@ CONTROLS = """area => Object.fromEntries([...area.querySelectorAll('.kl-control'
         select: () => state.options[input.selectedIndex]?.[0], check: () => input.checked,
         field: () => state.number ? +input.value : input.value, button: () => input.textContent }[state.kind]();
     return [box.dataset.name, [state.kind === 'button' ? state.label : state.value, shown]] }))"""
+#: The controls that a person can change now.
+CAN = """area => [...area.querySelectorAll('.kl-control')].filter(box => box.checkVisibility())
+    .filter(box => !box.querySelector(':disabled, [aria-disabled=true]'))
+    .filter(({ state }) => state.options ? state.options.length > 1 : state.kind !== 'range' || state.max > state.min)
+    .map(box => box.dataset.name)"""
 #: Evaluates an expression in the kernel; what it gives has to be JSON.
 ASK = """async code => {
     const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
@@ -241,12 +246,7 @@ def control(area: Any, name: str) -> Any:
 
 def names(area: Any) -> list[str]:
     """The controls that can be acted on now."""
-    boxes = area.locator(".kl-control:not([hidden])")
-    return [box.get_attribute("data-name") for box in boxes.all() if box.is_visible() and is_enabled(box)]
-
-
-def is_enabled(box: Any) -> bool:
-    return box.locator(":disabled, [aria-disabled=true]").count() == 0
+    return area.evaluate(CAN)
 
 
 def kind_of(box: Any) -> str:

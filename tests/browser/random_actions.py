@@ -2,12 +2,15 @@
 
 import random
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from harness import CONTROLS, KERNEL_IS, act, control, drag, kind_of, names, settled, shown
 
-SETUP = """
+SETUP = f"""
 import sys
+sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})
+from conftest import made_up_map
 from kldanneal.lab.corpora import toy
 from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.results.fair_map import FairMap
@@ -24,10 +27,15 @@ TINY = Settings(steps=300, batch_size=8, embedding=4, hidden=8, latent=2)
 explorer.QUICK, explorer.load_corpus = TINY, lambda name: few
 """
 PANELS = {
-    "explorer": "panel = ScheduleExplorer(); panel",
+    "explorer": "panel = ScheduleExplorer(FairMap(made_up_map(distances=(0, 100, 500)))); panel",
     "side": "panel = SideBySide(few, TINY, device='cpu'); panel",
     "driver": "panel = DriveTheWeight(few, TINY, device='cpu'); panel",
 }
+#: The controls that have more than one value, and the buttons.
+MOVABLE = (
+    "[name for name, one in panel.inputs.items() if one.kind in ('button', 'check', 'field')"
+    " or (len(one.options) > 1 if one.options else one.max > one.min or name == 'sentence')]"
+)
 RERUN = """() => {
     const notebook = window.jupyterapp.shell.currentWidget.content;
     notebook.activeCellIndex = notebook.widgets.length - 1;
@@ -54,14 +62,31 @@ class Student:
     def area(self) -> Any:
         return self.page.widgets()[-1]
 
-    def everything(self, times: int = 5) -> None:
-        """Acts on every control that can be acted on so many times; sweeps, reruns and interrupts in between."""
+    def everything(self, times: int = 5, most: int = 600) -> None:
+        """Acts on every control so many times; sweeps, double clicks, reruns and interrupts in between.
+
+        A control that cannot be acted on now may be later: then something else is done first, and training may end.
+        """
         self.open_groups()
-        while todo := [name for name in names(self.area) if self.acted[name] < times]:
-            self.once(self.draw.choice(todo))
+        wanted = self.page.ask(MOVABLE)
+        for _ in range(most):
+            rare = [name for name in wanted if self.acted[name] < times]
+            if not rare:
+                return
+            can = names(self.area)
+            todo = [name for name in can if name in rare]
+            if not todo:
+                self.draw.choice([self.rerun, self.rest, self.rest])()
+            self.once(self.draw.choice(todo if todo and self.draw.random() < 0.8 else names(self.area)))
             if self.draw.random() < 0.1:
                 self.draw.choice([self.rerun, self.interrupt, self.twice, self.sweep, self.press_a_cell])()
             self.check()
+        raise AssertionError(f"after {most} actions these had fewer than {times}: {rare} ({dict(self.acted)})")
+
+    def rest(self) -> None:
+        """Waits until nothing trains."""
+        while self.page.ask("panel.background.running"):
+            self.page.page.wait_for_timeout(200)
 
     def open_groups(self) -> None:
         self.area.evaluate("area => area.querySelectorAll('details').forEach(one => { one.open = true })")

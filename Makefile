@@ -1,5 +1,6 @@
 # Every target is complete on its own from a fresh clone, and quick when there is nothing to do.
-# make help lists them. Options: PYTHON=python3.12  TORCH=torch  OUT=dir  PTB=dir  SUBMISSIONS=dir  ARGS="--corpus toy"
+# make help lists them. Options: PYTHON=python3.12  TORCH=torch  OUT=dir  PTB=dir  SUBMISSIONS=dir  VARIANT=name
+# ARGS="--corpus toy"
 
 PYTHON ?= python3
 # A release whose CPU build is to be had. On Linux, pip's default index may send a CUDA build of several GB instead:
@@ -10,9 +11,11 @@ PTB ?=
 PART ?= durability
 SCHEDULER ?=
 SUBMISSIONS ?= submissions
+VARIANT ?=
 ARGS ?=
 
 BIN := .venv/bin
+COURSE := notebooks/coursework$(if $(VARIANT),/variants/$(VARIANT))
 LAB := .venv/lab
 READY := .venv/ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
@@ -21,8 +24,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 MODULES = $(subst /,.,$(patsubst %/__init__,%,$(basename $(shell \
   find kldanneal -name '*.py' ! -name '__main__.py' ! -name '_[a-z]*' | sort))))
 
-.PHONY: help lab test test-browser test-colab test-package docs compare sweep evidence runs repeat results bench soak assignment \
-  grade address clean
+.PHONY: help lab page site test test-browser test-colab test-package docs compare sweep evidence runs repeat results \
+  bench soak assignment grade address clean
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -30,6 +33,18 @@ help:
 #: make lab           open the notebooks in JupyterLab
 lab: $(LAB)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
+
+#: make page          write build/page/index.html, the explorer that needs no install, and README's picture of it
+page: $(LAB)
+	@$(BIN)/python -c "import altair, nbconvert, vl_convert" 2>/dev/null || $(PIP) --quiet --editable ".[page]"
+	$(BIN)/python -m kldanneal.lab.page.make build/page/index.html --picture notebooks/figures/page.png
+
+#: make site          write build/site, what is published: the page, the lessons as pages, and the documentation
+site: docs
+	@$(BIN)/python -c "import altair, nbconvert, vl_convert" 2>/dev/null || $(PIP) --quiet --editable ".[page]"
+	rm -rf build/site && mkdir -p build/site && cp -r build/docs build/site/docs
+	$(BIN)/python -m kldanneal.lab.page.make build/site/index.html --site
+	$(BIN)/python -m kldanneal.lab.page.lessons build/site/lessons
 
 #: make test          lint, check the types, and run every test
 test: $(READY)
@@ -39,14 +54,15 @@ test: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest $(ARGS)
 
-#: make test-browser  move every widget in JupyterLab and Chromium; as root with apt-get, it installs Chromium
+#: make test-browser  move every widget and the page in Chromium; as root with apt-get, it installs Chromium
 test-browser: $(READY)
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
 	  command -v $$name >/dev/null && exit 0; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get -qq update && \
 	  apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; fi || true
-	@$(BIN)/python -c "import playwright" 2>/dev/null || $(PIP) --quiet --editable ".[browser]" || true
+	@$(BIN)/python -c "import axe_playwright_python, playwright" 2>/dev/null || \
+	  $(PIP) --quiet --editable ".[browser]" || true
 	$(BIN)/python -m pytest -rs tests/browser
 
 #: make test-colab    the notebooks as in Colab: a google.colab that is imitated, and ipywidgets 7.7
@@ -102,23 +118,26 @@ soak: $(READY)
 	$(BIN)/python tests/soak/soak.py $(ARGS)
 	SEEDS=10 $(BIN)/python -m pytest -rs tests/browser/test_random.py
 
-#: make assignment    write the coursework that is handed out, notebooks/coursework/release, from its source
+#: make assignment    write the coursework that is handed out from its source; VARIANT=name: with other questions
 assignment: $(READY)
 	@$(BIN)/python -c "import nbgrader" 2>/dev/null || $(PIP) --quiet --editable ".[coursework]"
-	cd notebooks/coursework && PATH="$(CURDIR)/$(BIN):$$PATH" python -m nbgrader generate_assignment annealing --force
+	$(if $(VARIANT),$(BIN)/python notebooks/coursework/variant.py "$(VARIANT)")
+	cd $(COURSE) && PATH="$(CURDIR)/$(BIN):$$PATH" python -m nbgrader generate_assignment annealing --force
 
-#: make grade         grade a folder of submissions, SUBMISSIONS=folder: a notebook, or a folder with one, for each student
+#: make grade         grade SUBMISSIONS=folder (a notebook or a folder for each student) or an archive of Moodle or Canvas
 grade: $(READY)
 	@$(BIN)/python -c "import nbgrader" 2>/dev/null || $(PIP) --quiet --editable ".[coursework]"
-	$(BIN)/python notebooks/coursework/grade.py "$(SUBMISSIONS)"
+	$(BIN)/python notebooks/coursework/grade.py "$(SUBMISSIONS)" --course $(COURSE)
 
 #: make address       for a fork: change the repository's address everywhere, REPOSITORY=https://github.com/you/kldanneal
 address:
 	@echo "$(REPOSITORY)" | grep -Eqx 'https://github\.com/[A-Za-z0-9-]+/[A-Za-z0-9._-]+' || \
 	  { echo "expected REPOSITORY=https://github.com/OWNER/NAME" >&2; exit 2; }
 	@old=$$(sed -n 's#^Repository = "https://github\.com/\([^"]*\)".*#\1#p' pyproject.toml); \
-	grep -rlI "/$$old" pyproject.toml README.md CITATION.cff notebooks | while read -r file; do \
-	  sed -i.old "s#/$$old#/$(REPOSITORY:https://github.com/%=%)#g" "$$file" && rm "$$file.old" && echo "$$file"; done
+	new=$(REPOSITORY:https://github.com/%=%); site() { echo "//$${1%%/*}.github.io/$${1##*/}"; }; \
+	grep -rlI "/$$old\|$$(site "$$old")" pyproject.toml README.md CITATION.cff notebooks | while read -r file; do \
+	  sed -i.old "s#/$$old#/$$new#g; s#$$(site "$$old")#$$(site "$$new")#g" "$$file" && \
+	  rm "$$file.old" && echo "$$file"; done
 
 #: make clean         remove the virtual environment
 clean:

@@ -9,6 +9,9 @@ def main() -> int:
     except ModuleNotFoundError as error:  # kldanneal.lab says which extra to install
         print(f"kldanneal: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Interrupted before anything was read or written.", file=sys.stderr)
+        return 130
     return main()
 
 

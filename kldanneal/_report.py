@@ -9,6 +9,8 @@ from torch import Tensor
 Verdict = Literal["collapsed", "partly collapsed", "in use", "cannot tell"]
 
 FEWEST = 30  # examples below which no verdict is given
+#: What to try against a collapse that the KL weight and the scales of the two terms do not explain.
+REMEDIES = ("a longer ramp", "word dropout", "free bits", "a smaller decoder or variance")
 LARGE = 0.5  # nats: a KL that is mentioned if it carries no information
 ROWS = 8  # of the table of dimensions
 
@@ -186,8 +188,7 @@ def _checks_to_do(r: Report) -> list[str]:
     else:
         checks.append(
             "Is there anything for z to say? If the decoder can model x alone (it is autoregressive, or its variance "
-            "is large), an unused z can be the optimum. Try word dropout, a smaller decoder or variance, free bits, or "
-            "a longer ramp."
+            f"is large), an unused z can be the optimum. Try {', '.join(REMEDIES[:-1])}, or {REMEDIES[-1]}."
         )
     return checks
 

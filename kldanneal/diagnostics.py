@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from kldanneal import _checks
-from kldanneal._report import Estimate, Report
+from kldanneal._report import REMEDIES, Estimate, Report
 from kldanneal._streaming import Moments, Reservoir, generator
 from kldanneal.loss import gaussian_kl
 
-__all__ = ["Estimate", "Posteriors", "Report", "active_units", "log_normal", "mutual_information"]
+__all__ = ["REMEDIES", "Estimate", "Posteriors", "Report", "active_units", "log_normal", "mutual_information"]
 
 Reconstruction = Callable[[Tensor, Tensor], Tensor]  # (z, indices) -> nats of each example
 

@@ -1,5 +1,6 @@
 """What several test files share: two corpora, and one intra-op thread (two of them, on a busy machine, mostly wait)."""
 
+import itertools
 import threading
 import time
 from dataclasses import asdict
@@ -13,6 +14,8 @@ from kldanneal.lab.cli import main
 from kldanneal.lab.corpora import toy
 from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.corpora.load import load_corpus
+from kldanneal.lab.results import stored
+from kldanneal.lab.results.jobs import Job, train
 from kldanneal.lab.results.parts import fair_map
 
 torch.set_num_threads(1)
@@ -45,6 +48,32 @@ def tiny_corpus(text_file: Path) -> Corpus:
 @pytest.fixture(scope="session")
 def toy_corpus() -> Corpus:
     return load_corpus("toy")
+
+
+@pytest.fixture(scope="session")
+def small_map(tiny_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The map and the remedies in small: tiny models on few sentences, stored as the large ones are."""
+    folder, parts = tmp_path_factory.mktemp("map"), {"map": [], "remedies": []}
+    for seed, dropout in itertools.product((0, 1), (0.0, 0.2)):
+        settings = {"embedding": 4, "hidden": 4, "latent": 2, "batch_size": 4, "word_dropout": dropout}
+        more = {"seed": seed, "settings": settings, "distances": (0, 50, 100)}
+        for shape, steps in itertools.product(("linear", "cosine"), (20, 100)):
+            once = {"total_steps": steps, "shape": shape}
+            parts["map"].append(Job("toy", "once", once, steps + 100, **more))
+            cycles = {**once, "total_steps": steps, "cyclical": True, "ratio": 0.5, "cycles": 2}
+            parts["map"].append(Job("toy", "in cycles", cycles, 2 * steps + 100, **more))
+        half = {"total_steps": 0, "max_weight": 0.5}
+        parts["map"].append(Job("toy", "constant 0.5", half, 200, then_one=100, **more))
+        parts["map"].append(Job("toy", "constant 1", {"total_steps": 0}, 100, **more))
+        if not dropout:
+            more["settings"] = {name: settings[name] for name in ("embedding", "hidden", "latent", "batch_size")}
+            free = Job("toy", "free bits 0.1", {"total_steps": 0}, 200, then_one=100, free_bits=0.1, **more)
+            parts["remedies"].append(free)
+    for name, jobs in parts.items():
+        runs = [{"job": asdict(job), **train(job, tiny_corpus, folder / f"{name}{i}.pt"), "made": 0}
+                for i, job in enumerate(jobs)]  # fmt: skip
+        stored.save(folder / f"{name}.json", {"made": [stored.provenance()]}, runs)
+    return folder / "map.json", folder / "remedies.json"
 
 
 @pytest.fixture

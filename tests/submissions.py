@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+from kldanneal import Annealer
+from kldanneal.lab.assignment import seal
+
 ROOT = Path(__file__).resolve().parents[1]
 COURSEWORK = ROOT / "notebooks" / "coursework"
 NOTEBOOK = Path("annealing", "annealing.ipynb")
@@ -30,10 +33,18 @@ POINTS = {name: named(SOURCE)[name]["metadata"]["nbgrader"]["points"] for name i
 REFERENCE = {name: text(named(SOURCE)[name]) for name in of_kind("solution")}
 
 
-def submission(replaced=None, without=()):
-    """A student's notebook: the reference solution with some cells replaced and some cells missing."""
+def submission(replaced=None, without=(), own=()):
+    """A student's notebook: the reference solution with some cells replaced, some missing, and some of their own.
+
+    A cell of their own is the name of the cell above it, and its code, or a whole cell.
+    """
     sources = {name: text(cell) for name, cell in named(RELEASE).items()} | REFERENCE | (replaced or {})
     cells = [{**cell, "source": sources[name]} for name, cell in named(RELEASE).items() if name not in without]
+    for number, (above, cell) in enumerate(own):
+        if isinstance(cell, str):
+            cell = {"cell_type": "code", "metadata": {}, "source": cell, "outputs": [], "execution_count": None}
+        at = [each["id"] for each in cells].index(above) + 1
+        cells.insert(at, {"id": f"mine-{number}", **cell})
     return {**RELEASE, "cells": cells}
 
 
@@ -44,6 +55,14 @@ def edited(name, *edits):
         assert source.count(old) == 1, f"{old!r} is {source.count(old)} times in {name}"
         source = source.replace(old, new)
     return {name: source}
+
+
+def sealed(control):
+    """The seal of the reference's numbers, as if they came from a run with another control."""
+    results = {}
+    exec(REFERENCE["q7-results"], results)
+    schedules = {"constant": control, "two cycles": Annealer(1000, cyclical=True, ratio=0.9)}
+    return seal(results["my_results"], schedules, 2000)
 
 
 # ------------------------------------------------------------------------------------------------- wrong submissions
@@ -57,6 +76,10 @@ COUNT = """self.current_step = min(self.total_steps, self.current_step + 1)
 COUNT_OFF_BY_ONE = """self.current_step += 1
         if self.current_step > self.total_steps:
             self.current_step = 0 if self.cyclical else self.total_steps
+"""
+SHARED = """CyclicalCounter.current_step = min(self.total_steps, CyclicalCounter.current_step + 1)
+        if self.cyclical and CyclicalCounter.current_step == self.total_steps:
+            CyclicalCounter.current_step = 0
 """
 SWITCH = "self.cyclical = cyclical\n        ### END"
 LINEAR = "def linear(step, total_steps):\n    ### BEGIN SOLUTION\n    return min(1.0, step / total_steps)"
@@ -78,6 +101,10 @@ HOARD = """    global hoard
 #: Mistakes that students really make: the cells that have them, and the checks that they cost, in one question each.
 WRONG = {
     "kl-sign": (edited("q1-gaussian-kl", (KL, f"-{KL}")), "q1-1 q1-2"),
+    "kl-half-missing": (edited("q1-gaussian-kl", (KL, f"2 * {KL}")), "q1-1 q1-2"),
+    "kl-log-missing": (edited("q1-gaussian-kl", (" - 1 - logvar)", " - 1)")), "q1-2"),
+    "kl-arguments-swapped": (edited("q1-gaussian-kl", ("gaussian_kl(mu, logvar)", "gaussian_kl(logvar, mu)")),
+                             "q1-1 q1-2"),
     "kl-summed-over-the-batch": (edited("q1-gaussian-kl", (KL, f"({KL}).sum()")), "q1-1 q1-2"),
     "logvar-taken-for-variance": (edited("q1-gaussian-kl", ("logvar.exp() - 1 - logvar", "logvar - 1 - logvar.log()")),
                                   "q1-1 q1-2"),
@@ -89,6 +116,7 @@ WRONG = {
     "mean-over-words": (edited("q2-elbo-terms", (', reduction="sum"', ""), ("summed / len(targets)", "summed")),
                         "q2-1"),
     "padding-counted": (edited("q2-elbo-terms", ("ignore_index=PAD, ", "")), "q2-1"),
+    "double-softmax": (edited("q2-elbo-terms", ("logits.flatten", "logits.softmax(-1).flatten")), "q2-1"),
     "kl-not-averaged": (edited("q2-elbo-terms", ("kl.sum() / len(kl)", "kl.sum()")), "q2-2"),
     "kl-averaged-over-dimensions": (edited("q2-elbo-terms", ("kl.sum() / len(kl)", "kl.mean()")), "q2-2"),
     "hidden-weight-counts-padding": (edited("q2-hidden-weight", ("(targets != PAD).sum().item()", "targets.numel()")),
@@ -96,6 +124,8 @@ WRONG = {
     "wrong-reason": (edited("q2-why", ('"c"', '"b"')), "q2-4"),
     "ramp-not-capped": (edited("q3-ramps", (LINEAR, LINEAR.replace("min(1.0, step / total_steps)",
                                                                    "step / total_steps"))), "q3-1"),
+    "ramp-of-a-global-name": (edited("q3-ramps", (LINEAR, LINEAR.replace("step, total_steps)", "step, total)", 1))),
+                              "q3-1 q3-4"),
     "cosine-downwards": (edited("q3-ramps", ("(1 - math.cos", "(1 + math.cos")), "q3-2 q3-4"),
     "logistic-never-reaches-1": (edited("q3-ramps", (LOGISTIC, "sigmoid(12 * (step / total_steps - 0.5))")),
                                  "q3-3 q3-4"),
@@ -104,6 +134,12 @@ WRONG = {
     "switch-restarts-at-once": (edited("q4-counter", (SWITCH, f"self.current_step = 0\n        {SWITCH}")),
                                 "q4-2 q4-3 q4-4"),
     "switch-forgotten": (edited("q4-counter", (SWITCH, "pass\n        ### END")), "q4-2 q4-3 q4-4"),
+    "counters-share-a-step": (edited("q4-counter", ("self.current_step = 0\n\n", "type(self).current_step = 0\n\n"),
+                                     (COUNT, SHARED)), "q4-1"),
+    "wrong-term-annealed": (edited("q5-training-step", ("reconstruction + annealer(kl)",
+                                                        "annealer(reconstruction) + kl")),
+                            "q5-1 q5-2 q5-3"),
+    "criterion-swapped": (edited("q5-training-step", ("batch, mu, logvar)", "batch, logvar, mu)")), "q5-1 q5-2 q5-3"),
     "step-before-call": (edited("q5-training-step", ("    annealer.step()\n", ""),
                                 ("    loss = ", "    annealer.step()\n    loss = ")), "q5-1 q5-2 q5-3"),
     "missing-zero-grad": (edited("q5-training-step", ("    optimizer.zero_grad()\n", "")), "q5-2 q5-3"),
@@ -111,8 +147,20 @@ WRONG = {
     "annealer-forgotten": (edited("q5-training-step", ("    annealer.step()\n", "")), "q5-3"),
     "runs-mixed-up": (edited("q6-reading", ('"C": "cyclical", "D": "monotonic"', '"C": "monotonic", "D": "cyclical"')),
                       "q6-2"),
-    "collapse-mixed-up": (edited("q6-reading", ('"A": False, "B": True', '"A": True, "B": False')), "q6-3"),
-    "no-control": (edited("q7-schedules", ("Annealer(1, disable=True)", "Annealer(9)")), "q7-1"),
+    "only-the-last-number-read": (edited("q6-reading", ("kl[11] < 0.1", "kl[-1] < 0.1")), "q6-3"),
+    "cycles-counted-as-length": (edited("q6-reading", ("cycle_length = 1000", "cycle_length = 4")), "q6-4"),
+    "kept-of-the-first-value": (edited("q6-reading", ("max(kl[5:])", "max(kl)")), "q6-5"),
+    "no-control": (edited("q7-schedules", ("Annealer(1, disable=True)", "Annealer(9)"))
+                   | edited("q7-results", ("f1caf6133e", sealed(Annealer(9)))), "q7-1"),
+    "invented-numbers": (edited("q7-results", ('"kl": 0.254', '"kl": 0.5')), "q7-2"),
+    "weights-of-the-mended-program": (edited("q8-weight", ("[1.0, 1.0, 2.0]", "[0.0, 0.5, 1.0]")), "q8-1"),
+    "max-for-min": (edited("q8-weight", ("min(1.0", "max(1.0")), "q8-2"),
+    "kept-and-best-swapped": (edited("q8-best", ("= 1, 5", "= 5, 1")), "q8-3"),
+    "validation-annealed": (edited("q8-best", ("(reconstruction + kl)", "(reconstruction + annealer(kl))")), "q8-4"),
+    "mean-for-median": (edited("q9-lasting", ("= sorted(kl[-1] / kl[0] for kl in runs.values())[1]",
+                                              "= sum(kl[-1] / kl[0] for kl in runs.values()) / 3")), "q9-1"),
+    "below-half-of-one": (edited("q9-lasting", ("kl[0] / 2)", "0.5)")), "q9-2"),
+    "extrapolated": (edited("q9-lasting", ('"c", "e"}', '"b", "c", "e"}')), "q9-3"),
     "syntax-error": (edited("q4-counter", ("def step(self):", "def step(self)")), "q4-1 q4-2 q4-3 q4-4"),
 }  # fmt: skip
 #: And those that would stop the grading of everybody else. One ramp fills the memory with pieces so small that nothing
@@ -233,3 +281,56 @@ def training_step(model, optimizer, criterion, annealer, batch):
     return loss.detach().numpy()
 """,
 }
+#: Writes to standard error in every way that people know, and is right.
+NOISY = {
+    "q1-gaussian-kl": """
+import logging, sys, warnings
+from tqdm import tqdm
+
+def gaussian_kl(mu, logvar):
+    warnings.warn("a warning")
+    logging.error("an error that is none")
+    print("to stderr", file=sys.stderr)
+    for _ in tqdm(range(3)):
+        pass
+    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
+""",
+    "q3-ramps": REFERENCE["q3-ramps"] + "\n\nprint('ramps', file=__import__('sys').stderr)",
+}
+#: Changes the tensors that it is given, which a caller may not expect but nothing forbids.
+IN_PLACE = {
+    "q1-gaussian-kl": """
+def gaussian_kl(mu, logvar):
+    return mu.pow_(2).add_(logvar.exp()).sub_(1).sub_(logvar).mul_(0.5)
+""",
+    "q2-elbo-terms": """
+def elbo_terms(logits, targets, kl):
+    targets[targets == PAD] = -100
+    loss = F.cross_entropy(logits.transpose(1, 2), targets, reduction="none").sum(1)
+    return loss.mean(), kl.sum(1).mean()
+""",
+    "q2-hidden-weight": "def hidden_weight(targets):\n    return targets.clamp_(max=1).sum(1).double().mean()",
+}
+#: Right, in a notebook where everything is float64.
+DOUBLE = {
+    "setup": text(named(RELEASE)["setup"]),
+    "q1-gaussian-kl": "torch.set_default_dtype(torch.float64)\n" + REFERENCE["q1-gaussian-kl"],
+}
+SCIPY = {
+    "q3-ramps": """
+import numpy as np
+from scipy.special import expit
+
+def linear(step, total_steps):
+    return np.minimum(1, step / total_steps)
+
+def cosine(step, total_steps):
+    return 0.5 - 0.5 * np.cos(np.pi * linear(step, total_steps))
+
+def logistic(step, total_steps):
+    low, high = expit(-6), expit(6)
+    return (expit(12 * linear(step, total_steps) - 6) - low) / (high - low)
+""",
+}
+#: Names that Python and the checks use, as variables of a scratch cell.
+SHADOWS = "sum, list, abs, all, print, isinstance, tuple = 0, [1], 4, 5, 6, 7, 8\ntotal_steps = out = mu = kl = None"

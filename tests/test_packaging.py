@@ -125,6 +125,7 @@ def test_make_address(tmp_path):
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert address("https://github.com/some-fork/kld.anneal").returncode == 0
     assert all(found == {"some-fork/kld.anneal"} for found in named_repositories(tmp_path).values())
+    assert "(https://some-fork.github.io/kld.anneal/)" in (tmp_path / "README.md").read_text(encoding="utf-8")
     assert 'Repository = "https://github.com/some-fork/kld.anneal" #' in (tmp_path / "pyproject.toml").read_text()
     assert address(ADDRESS).returncode == 0
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
@@ -191,8 +192,11 @@ def test_the_installed_version_is_the_version_of_the_module():
 
 # -------------------------------------------------------------------------------------------- what imports need what
 
-#: Packages that come with another one of the extra, and that it is no use to list.
-COMES_WITH = {"IPython": "ipywidgets", "PIL": "matplotlib"}
+#: Packages that come with another one of the extra, and that it is no use to list; or whose import has another name.
+COMES_WITH = {
+    "IPython": "ipywidgets", "PIL": "matplotlib", "nbformat": "nbconvert", "traitlets": "nbconvert",
+    "vl_convert": "vl-convert-python",
+}  # fmt: skip
 
 
 def imported_packages(path, *, everywhere):
@@ -214,7 +218,10 @@ def module_name(path):
 def test_modules_import_only_what_is_declared(path):
     allowed = {"torch"}
     if "lab" in path.parts:
-        allowed |= extra("notebooks").keys() | {name for name, by in COMES_WITH.items() if by in extra("notebooks")}
+        brought = extra("page" if "page" in path.parts else "notebooks")
+        allowed |= brought.keys() | {name for name, by in COMES_WITH.items() if by in brought}
+    if path.name == "pool.py":
+        allowed |= extra("cluster").keys()
     if path.parent.name in ("guides", "integrations"):
         allowed |= extra("lightning").keys() | extra("transformers").keys()
     assert imported_packages(path, everywhere=True) <= allowed
@@ -262,7 +269,8 @@ def test_a_missing_package_is_reported_with_the_extra_that_brings_it(hide, packa
     with pytest.raises(ModuleNotFoundError) as caught:
         importlib.import_module(module)
     assert package in str(caught.value)
-    assert 'pip install "kldanneal[notebooks]"' in str(caught.value)
+    needed = "notebooks" if package in extra("notebooks") else "page"
+    assert f'pip install "kldanneal[{needed}]"' in str(caught.value)
     assert caught.value.name == package
 
 

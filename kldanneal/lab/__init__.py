@@ -12,10 +12,12 @@ Rooms and files, in reading order; each imports only from those above it:
     tables       rows as text, Markdown or HTML
     training/    settings, schedules, one run, several runs side by side. Nothing is drawn or written in here.
     results/     the stored runs, how they are made and read, statistics, tables, figures. No widget is in here.
+    page/        the explorer as one page that needs no install
     widgets/     the notebooks' sliders and buttons. No measuring is in here.
     notebook     the first cell of every notebook
-    cli          the command ``kldanneal``
-    threads, files    a core for each run; files that are written whole or not at all
+    assignment   what the checks of the coursework need
+    cli/         the command ``kldanneal``
+    threads, files, terminal    a core for each run; files that are written whole or not at all; text for a terminal
 """
 
 from importlib import import_module

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -25,6 +26,13 @@ STYLES = {
     "monotonic-long": (GREEN, "--"),
     "cyclical": (BLUE, "-"),
 }
+#: A dark page, and the colours that cannot be seen on it.
+DARK = {
+    "figure.facecolor": "#17191c", "axes.facecolor": "#17191c", "savefig.facecolor": "#17191c", "text.color": "#e8e8e8",
+    "axes.labelcolor": "#e8e8e8", "axes.edgecolor": "#b0b0b0", "xtick.color": "#e8e8e8", "ytick.color": "#e8e8e8",
+    "axes.titlecolor": "#e8e8e8",
+}  # fmt: skip
+DARK_COLOURS = {BLACK: "#ffffff", BLUE: "#4c9be8"}
 OTHER_COLOURS = (PURPLE, SKY, VERMILION, GREY)
 LINES = ("-", "--", "-.", ":")
 
@@ -100,14 +108,21 @@ def plot_schedules(schedules: Mapping[str, Annealer], steps: int) -> Figure:
     axes = figure.subplots()
     for name, style in styles(list(schedules)).items():
         axes.plot(schedules[name].schedule(steps), label=name, **style)
-    axes.set(xlabel="step", ylabel="KL weight (β)", ylim=(-0.03, 1.05))
+    highest = max(1.0, *(float(np.max(line.get_ydata())) for line in axes.lines))
+    axes.set(xlabel="step", ylabel="KL weight (β)", ylim=(-0.03 * highest, 1.05 * highest))
     tidy(axes)
-    figure.legend(loc="outside upper center", ncols=len(schedules), frameon=False)
+    figure.legend(loc="outside upper center", ncols=min(4, len(schedules)), frameon=False)
     return figure
 
 
 def plot_comparison(
-    histories: Mapping[str, Sequence[History]], final_kl: Mapping[str, float] | None = None, title: str = ""
+    histories: Mapping[str, Sequence[History]],
+    final_kl: Mapping[str, float] | None = None,
+    title: str = "",
+    *,
+    kl_after_tail: Mapping[str, float] | None = None,
+    end: int | None = None,
+    dark: bool = False,
 ) -> Figure:
     """KL weight, KL and reconstruction over the updates, one below the other.
 
@@ -116,30 +131,51 @@ def plot_comparison(
             is the mean over seeds. Its band runs from the lowest seed to the highest. KL and reconstruction are
             running means over a hundredth of the run.
         final_kl: KL on held-out text at KL weight 1, shown in the legend.
+        title (str): plain text; a ``$`` in it is a ``$``.
+        kl_after_tail: the same after the tail.
+        end (int, optional): the update at which the schedule ends and the tail begins, marked by a line.
+        dark (bool): for a dark page. Default: ``False``.
     """
+    with rc_context(DARK if dark else {}):
+        return _comparison(histories, final_kl or {}, title, kl_after_tail or {}, end, DARK_COLOURS if dark else {})
+
+
+def _comparison(
+    histories: Mapping[str, Sequence[History]],
+    final_kl: Mapping[str, float],
+    title: str,
+    kl_after_tail: Mapping[str, float],
+    end: int | None,
+    colours: Mapping[str, str],
+) -> Figure:
     figure = Figure(figsize=(7, 8), layout="constrained")
     axes = figure.subplots(3, sharex=True, height_ratios=(1, 2, 1.5))
     runs = {name: [h for h in of_seeds if len(h["step"])] for name, of_seeds in histories.items()}
     steps = max((len(h["step"]) for of_seeds in runs.values() for h in of_seeds), default=1)
     panels = TrainingPanels(axes, steps, limits=(0, 1))
     for name, style in styles([name for name in runs if runs[name]]).items():
+        style["color"] = colours.get(style["color"], style["color"])
+        label = f"{name}: KL {final_kl[name]:.2f}" if name in final_kl else name
+        label += f", {kl_after_tail[name]:.2f} after the tail" if name in kl_after_tail else ""
         length = min(len(history["step"]) for history in runs[name])
         seeds = np.array([[history[column][:length] for column in COLUMNS] for history in runs[name]])
         mean = dict(zip(("step", *COLUMNS), (range(length), *seeds.mean(axis=0)), strict=True))
         window = max(1, length // 100)
-        panels.show(
-            panels.lines(name if final_kl is None else f"{name}: KL {final_kl[name]:.2f}", **style), mean, window
-        )
+        panels.show(panels.lines(label, **style), mean, window)
         if len(seeds) > 1:
             for axis, of_column in zip((panels.kl, panels.reconstruction), seeds.swapaxes(0, 1)[1:], strict=True):
                 curves = np.stack([smooth(curve, window) for curve in of_column])
                 low, high = curves.min(axis=0), curves.max(axis=0)
                 axis.fill_between(range(length), low, high, color=style["color"], alpha=0.2, linewidth=0)
-    panels.weight.set(title=title)
+    panels.weight.set_title(title, parse_math=False)
+    highest = max(1.0, *(float(np.max(line.get_ydata())) for line in panels.weight.lines), 1.0)
+    panels.weight.set_ylim(-0.05 * highest, 1.05 * highest)
     kl = np.concatenate([[1e-2], *(line.get_ydata() for line in panels.kl.lines)])
     panels.kl.set(ylabel="KL (nats per sentence)", ylim=(max(1e-4, kl.min() / 2), 2 * kl.max()))
     panels.reconstruction.set(ylabel="reconstruction\n(nats per sentence)")
     _zoom_on_the_end(panels.reconstruction)
+    for axis in panels.axes if end is not None else ():
+        axis.axvline(end, color=GREY, linestyle=":", linewidth=1)
     figure.align_ylabels()
     figure.legend(*panels.weight.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure

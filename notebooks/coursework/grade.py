@@ -1,189 +1,200 @@
-"""Grades a folder of submissions with nbgrader: collect, autograde, feedback, and a table of grades.
+"""Grades a folder or an archive of submissions with nbgrader: collect, execute, record, feedback, a table of grades.
 
-    python notebooks/coursework/grade.py FOLDER
+    python notebooks/coursework/grade.py SUBMISSIONS [--course FOLDER] [--workers N]
 
-FOLDER holds one notebook per student (anna.ipynb), or one folder per student with a notebook in it (anna/...ipynb).
-It may be run again, with late or new submissions: what is graded already and did not change keeps its grades.
+SUBMISSIONS holds a notebook or a folder for each student, or is what Moodle or Canvas gives out, zipped or unpacked.
+It may be run again, with late or new submissions: what is graded already and did not change is not run again.
 """
 
+import argparse
+import asyncio
 import csv
-import json
-import os
-import re
-import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
-COURSE = Path(__file__).resolve().parent
-ASSIGNMENT = "annealing"
-NOTEBOOK = f"{ASSIGNMENT}.ipynb"
-WRITTEN = "q7-3"  # the cell that a person marks
-#: How a cell is stopped from outside, by limits.py or nbgrader, and what the table says about it.
-STOPPED = {"TimeoutError": "ran too long", "CellTimeoutError": "ran too long", "KeyboardInterrupt": "ran too long",
-           "MemoryError": "needed too much memory"}  # fmt: skip
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from grading import collect, lms, mend  # noqa: E402
+
+STOPPED = {"TimeoutError": "ran too long", "KeyboardInterrupt": "ran too long", "MemoryError": "needed too much memory",
+           "KernelEnded": "ended the kernel"}  # fmt: skip
 
 
-def main(folder: Path) -> int:
-    found, troubles = submissions(folder)
-    course = nbgrader()
-    generated = course.generate_assignment(ASSIGNMENT)  # what to grade by; release/ stays as it is
-    if not generated["success"]:
-        raise SystemExit(said(generated))
-    release = json.loads((COURSE / "release" / ASSIGNMENT / NOTEBOOK).read_text(encoding="utf-8"))
-    for student, path in found.items():
-        try:
-            notebook, troubles[student] = mended(json.loads(path.read_text(encoding="utf-8-sig")), release)
-            submit(student, notebook)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            troubles[student] = [f"{path.name} cannot be read as a notebook: {error!r}"]
-    print(f"grading {len(found)} submissions, some seconds each ...", flush=True)
-    log = said(course.autograde(ASSIGNMENT, "*", force=False)) + said(course.generate_feedback(ASSIGNMENT))
-    (COURSE / "grade.log").write_text(log, encoding="utf-8")
-    name_checks()
-    rows = [row(student, troubles[student]) for student in sorted(troubles)]
-    with (COURSE / "grades.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    show(rows)
+def main(place: Path, course: Path, workers: int | None) -> int:
+    try:
+        from grading import feedback, record, run
+        from grading.sandbox import Sandbox
+    except ModuleNotFoundError as error:
+        raise SystemExit(f'Grading needs nbgrader: pip install -e ".[coursework]" ({error.name} is missing)') from None
+    book = record.Book(course)
+    handed_in = collect.students(place, book.state["names"])
+    notebooks, problems = {}, {}
+    for student in handed_in:
+        known = book.state["students"].setdefault(student.key, {"attempt": 0, "notes": []})
+        known |= {name: getattr(student, name) for name in ("name", "system", "id", "back", "late")}
+        read(student, book, notebooks, problems)
+    waiting = {key: pair for key, pair in notebooks.items() if not book.is_graded(key, pair[0])}
+    print(f"{len(handed_in)} students; {len(waiting)} submissions are new or changed and are run now", flush=True)
+    if waiting:
+        from tqdm import tqdm
+
+        with Sandbox(course, place) as sandbox, tqdm(total=len(waiting), unit="submission", file=sys.stdout) as bar:
+            if sandbox.warning:
+                tqdm.write(sandbox.warning)
+
+            async def finished(key: str, executed: Any) -> None:
+                notebook, notes = waiting[key]
+                known = book.state["students"][key]
+                problem = book.record(key, notebook, executed)
+                known["attempt"] += known.get("handed in") != record.digest_of(notebook)
+                known["handed in"] = record.digest_of(notebook)
+                known["notes"] = [*notes, *stopped(executed)] + [problem] * bool(problem)
+                known["digest"] = book.digest(notebook)
+                book.save()
+                bar.update()
+
+            of_each = [(key, with_tests(notebook, book.source)) for key, (notebook, _) in waiting.items()]
+            try:
+                asyncio.run(run.several(of_each, sandbox, workers or run.cores(), finished))
+            except KeyboardInterrupt:
+                raise SystemExit("Stopped. What is graded is kept: the same command goes on from here.") from None
+    rows = tables(handed_in, problems, book, feedback)
+    book.save()
+    (course / "grade.log").write_text("".join(book.log), encoding="utf-8")
+    of = maxima(book.source)
+    of["points"] = sum(of.values())
+    write(course / "grades.csv", [{f"{k} (of {of[k]:g})" if k in of else k: v for k, v in row.items()} for row in rows])
+    show(rows, course)
+    give_back(handed_in, rows, book, course)
     return 0
 
 
-def submissions(folder: Path) -> tuple[dict[str, Path], dict[str, list[str]]]:
-    """The notebook of each student, and what is wrong with those that have none, or several."""
-    found, troubles = {}, {}
-    for entry in sorted(folder.iterdir()):
-        notebooks = [entry] if entry.is_file() else sorted(entry.rglob("*.ipynb"))
-        notebooks = [path for path in notebooks if path.suffix == ".ipynb" and ".ipynb_checkpoints" not in path.parts]
-        if entry.name.startswith(".") or (entry.is_file() and not notebooks):
-            continue
-        student = re.sub(r"[^\w.-]+", "_", entry.stem if entry.is_file() else entry.name)  # nbgrader makes paths of it
-        exact = [path for path in notebooks if path.name == NOTEBOOK]
-        if student in troubles:
-            raise SystemExit(f"Two submissions would be called {student}: rename one of them in {folder}")
-        troubles[student] = []
-        if len(notebooks) == 1 or len(exact) == 1:
-            found[student] = (exact or notebooks)[0]
-        else:
-            troubles[student] = [f"expected one notebook, but found {len(notebooks)}"]
-    if not troubles:
-        raise SystemExit(f"Expected {folder} to hold a notebook, or a folder with a notebook, for each student")
-    return found, troubles
-
-
-def mended(submitted: dict, release: dict) -> tuple[dict, list[str]]:
-    """The submission in the order of the release: its answers and its own cells, and every other cell as handed out."""
-    names = [cell_name(cell) for cell in release["cells"]]
-    theirs, own, above = {}, {None: []}, None  # what they made of the release's cells; their own, by the one above them
-    for number, cell in enumerate(submitted["cells"]):
-        name = cell["metadata"].get("nbgrader", {}).get("grade_id") or cell.get("id")
-        if name in names and name not in theirs:
-            theirs[name], above = "".join(cell["source"]), name
-            own[above] = []
-        else:
-            code = {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
-            kept = {"cell_type": cell["cell_type"], "source": "".join(cell["source"])}
-            own[above].append({"id": f"own-{number}", "metadata": {}, **kept, **code})
-    if not theirs:
-        raise ValueError("it has none of the assignment's cells")
-    cells, waiting, troubles = [], own[None], []
-    for name, cell in zip(names, release["cells"], strict=True):
-        locked = cell["metadata"]["nbgrader"]["locked"]
-        if name not in theirs:  # before their own cells, which may hold what was in it
-            cells.append(cell)
-            troubles.append(f"{name} was missing and was put back")
-            continue
-        if locked and cell["cell_type"] == "code" and theirs[name] != "".join(cell["source"]):
-            troubles.append(f"{name} was changed and was put back")
-        cells += [*waiting, cell if locked else {**cell, "source": theirs[name]}]
-        waiting = own[name]
-    return {**release, "cells": [*cells, *waiting]}, troubles
-
-
-def cell_name(cell: dict) -> str:
-    return cell["metadata"]["nbgrader"]["grade_id"]
-
-
-def submit(student: str, notebook: dict) -> None:
-    """Puts a notebook where nbgrader looks for it; a changed one is graded anew."""
-    path = COURSE / "submitted" / student / ASSIGNMENT / NOTEBOOK
-    text = json.dumps(notebook, indent=1)
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+def read(student: collect.Student, book: Any, notebooks: dict[str, Any], problems: dict[str, list[str]]) -> None:
+    """Reads what a student handed in: a mended notebook with notes, or a problem in words."""
+    content, notes, name = collect.notebook(student)
+    if content is None:
+        problems[student.key] = notes
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    shutil.rmtree(COURSE / "autograded" / student / ASSIGNMENT, ignore_errors=True)
-
-
-def nbgrader():
-    """nbgrader's commands as functions, with the settings of this course only. Loading nbgrader takes seconds."""
     try:
-        from nbgrader.apps import NbGraderAPI
-    except ModuleNotFoundError:
-        raise SystemExit('Grading needs nbgrader: pip install -e ".[coursework]"') from None
-    from traitlets.config import PyFileConfigLoader
-
-    path = [str(Path(sys.executable).parent), os.environ["PATH"]]  # where nbgrader looks for alembic
-    os.environ["PATH"] = os.pathsep.join(path)
-    return NbGraderAPI(config=PyFileConfigLoader("nbgrader_config.py", path=str(COURSE)).load_config())
+        notebook, changed = mend.mended(content, book.release, book.source)
+        notebooks[student.key] = notebook, [*notes, *changed]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        problems[student.key] = [*notes, collect.readable(f"{name} cannot be graded: {error}. {collect.ASK}")]
 
 
-def said(result: dict[str, object]) -> str:
-    """What a command of nbgrader said, and how it failed."""
-    return f"{result.get('log', '')}{result.get('error', '')}"
+def with_tests(notebook: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
+    """The notebook with the checks as the teacher has them."""
+    given = {cell["id"]: cell for cell in source["cells"] if cell["metadata"]["nbgrader"]["locked"]}
+    return {**notebook, "cells": [given.get(cell["id"], cell) for cell in notebook["cells"]]}
 
 
-def row(student: str, troubles: list[str]) -> dict[str, object]:
-    """A line of the table: points by question, whether the written answer is to be marked, and what went wrong."""
-    from nbgrader.api import Gradebook
-
-    graded = COURSE / "autograded" / student / ASSIGNMENT / NOTEBOOK
-    points, written = {}, ""
-    with Gradebook(f"sqlite:///{COURSE / 'gradebook.db'}", "kldanneal") as gradebook:
-        for cell in gradebook.find_notebook(ASSIGNMENT, ASSIGNMENT).grade_cells:
-            points[cell.name[:2]] = ""
-        if graded.is_file():
-            points = dict.fromkeys(points, 0.0)
-            for grade in gradebook.find_submission_notebook(ASSIGNMENT, ASSIGNMENT, student).grades:
-                points[grade.name[:2]] += grade.score
-                if grade.name == WRITTEN and grade.needs_manual_grade:
-                    written = "to be marked"
-            troubles = troubles + stopped_cells(graded)
-        elif not troubles:
-            troubles = ["no grade: its kernel died, or could not be stopped; see grade.log"]
-    total = sum(points.values()) if graded.is_file() else ""
-    points = dict(sorted(points.items()))
-    return {"student": student, "points": total, **points, "written": written, "notes": "; ".join(troubles)}
-
-
-def name_checks() -> None:
-    """At the top of each feedback page, calls the checks what the notebook does; to nbgrader each is a "Test cell"."""
-    for page in (COURSE / "feedback").glob(f"*/{ASSIGNMENT}/{ASSIGNMENT}.html"):
-        text = page.read_text(encoding="utf-8")
-        text = re.sub(r'(<a href="#q(\d)-(\d)">)Test cell</a>', r"\1Check \2.\3</a>", text)
-        page.write_text(text, encoding="utf-8")
-
-
-def stopped_cells(graded: Path) -> list[str]:
-    """Which cells ran too long or needed too much memory."""
-    stopped = {}
-    for cell in json.loads(graded.read_text(encoding="utf-8"))["cells"]:
-        name = cell["metadata"].get("nbgrader", {}).get("grade_id", "a cell of their own")
+def stopped(executed: Any) -> list[str]:
+    """Which cells ran too long, needed too much memory or ended the kernel."""
+    found: dict[str, list[str]] = {}
+    for cell in executed.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", "a cell of their own")
         for reason in {STOPPED.get(output.get("ename")) for output in cell.get("outputs", [])} - {None}:
-            stopped.setdefault(reason, []).append(name)
-    return [f"{', '.join(names)} {reason}" for reason, names in stopped.items()]
+            found.setdefault(reason, []).append(name)
+    return [f"{', '.join(names)} {reason}" for reason, names in found.items()]
 
 
-def show(rows: list[dict[str, object]]) -> None:
-    lines = [list(rows[0])]
-    lines += [[f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in row.values()] for row in rows]
+def tables(handed_in: list[collect.Student], problems: dict[str, list[str]], book: Any, feedback: Any) -> list[dict]:
+    """A row for each student; writes the feedback of those whose result or marks have changed."""
+    has_grade = [s.key for s in handed_in if s.key not in problems and book.graded(s.key).is_file()]
+    earlier = [s.key for s in handed_in if s.key in problems and book.graded(s.key).is_file()]
+    grades = book.grades(has_grade + earlier)
+    maximum = maxima(book.source)
+    rows = []
+    for student in handed_in:
+        key, known = student.key, book.state["students"][student.key]
+        notes = problems.get(key, known["notes"])
+        if key in earlier:
+            points = sum(grade["score"] for grade in grades[key])
+            notes = [*notes, f"not graded; an earlier attempt had {points:g} points, which are not in this row"]
+        row: dict[str, Any] = {"student": key, "name": student.name, "system": student.system, "id": student.id,
+                               "attempt": known["attempt"] or "", "saved": student.saved,
+                               "late": "late" if student.late else ""}  # fmt: skip
+        row |= dict.fromkeys(["points", *maximum], "")
+        row |= {"written": "", "to mark": "", "notes": "; ".join(notes)}
+        if key in has_grade:
+            row |= dict.fromkeys(maximum, 0.0)
+            for grade in grades[key]:
+                row["written" if grade["by hand"] else grade["name"][:2]] += grade["score"]
+            row["points"] = sum(grade["score"] for grade in grades[key])
+            row["to mark"] = ", ".join(grade["name"] for grade in grades[key] if grade["to mark"])
+        rows.append(row)
+        shown = [str(known.get("digest")), str(grades.get(key)), str(notes), student.name]
+        if known.get("shown") != shown or not book.page(key).is_file():
+            text = (
+                feedback.page(student.name, load(book, key), grades[key], notes)
+                if key in has_grade else feedback.nothing(student.name, notes)
+            )  # fmt: skip
+            book.page(key).parent.mkdir(parents=True, exist_ok=True)
+            book.page(key).write_text(text, encoding="utf-8")
+            known["shown"] = shown
+    return rows
+
+
+def load(book: Any, key: str) -> dict[str, Any]:
+    from grading.record import load
+
+    return load(book.graded(key))
+
+
+def maxima(source: dict[str, Any]) -> dict[str, float]:
+    """The points of each question that checks give, and of the written answers."""
+    points: dict[str, float] = {}
+    for cell in source["cells"]:
+        marks = cell["metadata"]["nbgrader"]
+        if marks["grade"]:
+            column = "written" if marks["solution"] else mend.name_of(cell)[:2]
+            points[column] = points.get(column, 0.0) + marks["points"]
+    return dict(sorted(points.items(), key=lambda pair: (pair[0] == "written", pair[0])))
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A table that Excel opens: with a byte order mark, and no cell that it would compute."""
+    with path.open("w", newline="", encoding="utf-8-sig", errors="replace") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        for row in rows:
+            computed = [name for name, cell in row.items() if str(cell)[:1] in tuple("=+-@\t")]
+            writer.writerow(row | {name: f"'{row[name]}" for name in computed})
+
+
+def show(rows: list[dict[str, Any]], course: Path) -> None:
+    hidden = {name for name in ("name", "system", "id", "attempt", "late") if not any(row[name] for row in rows)}
+    hidden |= {"name", "attempt", "saved"}
+    lines = [[name for name in rows[0] if name not in hidden]]
+    for row in rows:
+        cells = [row[name] for name in lines[0]]
+        lines.append([f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in cells])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    print(f"\nwritten to {COURSE}: grades.csv, feedback/STUDENT/{ASSIGNMENT}/{ASSIGNMENT}.html, grade.log")
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        print(text.encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8"))
+    print(f"\nwritten to {course}: grades.csv, feedback/STUDENT/annealing/annealing.html, grade.log")
+
+
+def give_back(handed_in: list[collect.Student], rows: list[dict[str, Any]], book: Any, course: Path) -> None:
+    """Writes what Moodle and Canvas take back."""
+    pages = [(student.system, student.back, book.page(student.key)) for student in handed_in]
+    written = lms.give_back(pages, course)
+    if worksheet := lms.moodle_worksheet(rows):
+        write(course / "grades-moodle.csv", worksheet)
+        written.append(course / "grades-moodle.csv")
+    if written:
+        print(f"to be uploaded: {', '.join(path.name for path in written)}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
-        raise SystemExit("Expected the folder of the submissions: make grade SUBMISSIONS=folder")
-    sys.exit(main(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("submissions", type=Path, help="a folder, or a zip archive")
+    parser.add_argument("--course", type=Path, default=HERE, help="the folder with the source (default: this one)")
+    parser.add_argument("--workers", type=int, help="submissions at a time (default: one for each core)")
+    given = parser.parse_args()
+    if not given.submissions.exists():
+        raise SystemExit(f"There is no {given.submissions}. Expected the submissions: make grade SUBMISSIONS=folder")
+    sys.exit(main(given.submissions, given.course.resolve(), given.workers))

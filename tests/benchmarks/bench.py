@@ -11,6 +11,7 @@ import platform
 import time
 from pathlib import Path
 
+import coursework
 import growth
 import latency
 import throughput
@@ -40,7 +41,7 @@ def main() -> None:
         f"({torch.get_num_threads()} threads by default), torchtext {torchtext_version}."
         + (" QUICK: these figures are of no use." if QUICK else "")
     )
-    for benchmark in (throughput, growth, latency):
+    for benchmark in (throughput, growth, latency, coursework):
         print(flush=True)
         benchmark.main()
     print(f"\n{(time.perf_counter() - started) / 60:.1f} minutes in all.")

@@ -17,17 +17,22 @@ def missing():
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
+def browser():
     if what := missing():
         in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-        (pytest.fail if in_ci else pytest.skip)(f"The widgets were not tried in a browser: {what}")
+        (pytest.fail if in_ci else pytest.skip)(f"Nothing was tried in a browser: {what}")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        with start_lab(tmp_path_factory.mktemp("lab"), browser) as running:
-            yield running
-        browser.close()
+        running = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory):
+    with start_lab(tmp_path_factory.mktemp("lab"), browser) as running:
+        yield running
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 What trains for an hour is begun, and interrupted once it has saved something; a server is asked for its pages.
 """
 
+import gzip
 import json
 import os
 import re
@@ -29,7 +30,12 @@ README, COURSEWORK, BENCHMARKS = (
 
 #: What CONTRIBUTING and `kldanneal compare --help` say, in blocks whose commands belong together.
 MORE = [
-    ["kldanneal compare --corpus toy --seeds 5 --out toy", "kldanneal compare --resume --out toy"],
+    [
+        "kldanneal compare --corpus toy --seeds 5 --out toy",
+        "kldanneal compare --resume --out toy",
+        "kldanneal compare --resume --out toy --tail 2000",
+    ],
+    ["kldanneal compare --corpus reviews.tsv.gz --text-column 2 --out reviews"],
     ["kldanneal compare --corpus my.txt --schedules constant,cosine:total_steps=500:cyclical --out mine"],
     ["kldanneal schedule cyclical,cosine:total_steps=500 --plot schedules.png"],
     ['python -m pip install -e ".[test]"', "python -m pytest"],
@@ -214,7 +220,17 @@ def results(shell, command):
 
 
 #: Each command by a pattern, and how it is run. A command in README that none of them fits is a failure: add it here.
+def page(shell, command):
+    """The page, in the file that its last line names."""
+    if not (ROOT / "kldanneal" / "lab" / "results" / "map.json").exists():
+        pytest.skip("the runs of the map are not stored yet")
+    named = re.search(r"^(\S+): [\d,]+ bytes", to_its_end(shell, command), re.MULTILINE)[1]
+    assert f"open `{named}`" in README
+    assert (shell.folder / named).read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 HOW = {
+    r"make page": page,
     r"make lab": serves("/api/contents", "01_kl_vanishing.ipynb"),
     r"make test": as_ci_does(one_test_file("ARGS={}")),
     # what these two install is there already: that it can be had is seen where .venv is made
@@ -223,13 +239,14 @@ HOW = {
     r"python -m pytest": one_test_file("{}"),
     r"jupyter lab notebooks": serves("/api/contents", "01_kl_vanishing.ipynb"),
     r"kldanneal compare (?!--resume).+": compare,
-    r"kldanneal compare --resume --out \w+": resume,
+    r"kldanneal compare --resume --out \w+( --tail \d+)?": resume,
     r"kldanneal schedule .+ --plot \w+\.png": plot,
     r"make sweep": begins("sweep/**/*.pt"),
     r"make evidence": begins("evidence/**/*.pt"),
     r"make results": results,
     r"make bench": lambda shell, command: to_its_end(shell, f"QUICK=1 {command}"),
-    r"make soak": lambda shell, command: to_its_end(shell, f'{command} ARGS="--kills 1 --examples 20"'),
+    r"make soak": lambda shell, command: to_its_end(shell, f'{command} ARGS="--kills 1 --examples 20 --pupils 2"'),
+    r"make assignment VARIANT=autumn": begins("notebooks/coursework/variants/autumn/curves/**/*.pt"),
     r"make assignment": assignment,
     r"make grade SUBMISSIONS=\S+": grade,
     r"python notebooks/coursework/grade\.py \S+": grade,
@@ -254,6 +271,8 @@ def clone(tmp_path_factory, text_file):
         if part.name not in ("lab", "ready"):
             (folder / ".venv" / part.name).symlink_to(part)
     shutil.copy(text_file, folder / "my.txt")
+    reviews = "".join(f"5\t{line}" for line in text_file.read_text(encoding="utf-8").splitlines(keepends=True))
+    (folder / "reviews.tsv.gz").write_bytes(gzip.compress(reviews.encode()))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The tests of faults for longer: more kills, many more random examples. Prints what was done, for README.
+"""The tests of faults for longer: more kills, more random examples, a class. Prints what was done, for README.
 
 python tests/soak/soak.py                     # make soak
 """
@@ -16,6 +16,7 @@ import torch
 
 TESTS = Path(__file__).parents[1]
 PROPERTIES = ["test_properties.py", "test_annealing.py::test_any_sequence_of_calls_agrees_with_the_model"]
+CLASS = "notebooks/test_coursework.py::test_a_class_of_60"
 
 
 class Figures:
@@ -35,12 +36,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20, help="of one comparison, at random moments (default: 20)")
     parser.add_argument("--examples", type=int, default=5000, help="of every property (default: 5000)")
+    parser.add_argument("--pupils", type=int, default=60, help="of the class whose coursework is graded (default: 60)")
     given = parser.parse_args()
     os.environ["KLDANNEAL_SOAK"] = str(given.kills)
     os.environ["KLDANNEAL_EXAMPLES"] = str(given.examples)
+    os.environ["KLDANNEAL_PUPILS"] = str(given.pupils)
     figures, started = Figures(), time.monotonic()
     options = ["-q", "-p", "no:cacheprovider"]
-    tests = [str(TESTS / name) for name in ("test_faults.py", *PROPERTIES)]
+    tests = [str(TESTS / name) for name in ("test_faults.py", *PROPERTIES, CLASS)]
     status = pytest.main([*options, *tests], plugins=[figures])
     versions = f"Python {platform.python_version()}, torch {torch.__version__}"
     print(f"\nmachine: {platform.machine()}, {os.cpu_count()} cores; {versions}")

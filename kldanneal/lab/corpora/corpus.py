@@ -8,6 +8,8 @@ from torch import Tensor
 from torchtext.data.utils import get_tokenizer
 from torchtext.vocab import Vocab
 
+from kldanneal.lab.terminal import printable
+
 SPECIALS = ["<unk>", "<pad>", "<bos>", "<eos>"]
 UNK, PAD, BOS, EOS = range(4)
 
@@ -69,7 +71,7 @@ class Corpus:
     """Three splits of tokenised text, their vocabulary, and where they come from.
 
     ``entropy`` is the true entropy of the source in nats per sentence where it is known (toy), else None. ``choices``
-    names the columns of the splits' labels.
+    names the columns of the splits' labels. ``notes`` says what was read and left out, for a file.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Corpus:
     digest: str
     entropy: float | None = None
     choices: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def encode(self, text: str) -> Tensor:
         """The ids of a sentence typed by a person, (length,), with <bos> and <eos>."""
@@ -96,14 +99,24 @@ class Corpus:
                 words.append(self.vocab.itos[i])
         return " ".join(words)
 
+    def word_frequencies(self, split: Sentences) -> float:
+        """-log p(x) in nats per sentence of a split, if each word is drawn by its frequency in training alone."""
+        counts = torch.bincount(self.train.tokens, minlength=len(self.vocab)).double()
+        counts[BOS] = 0  # given, never predicted
+        log_p = (counts.clamp(min=1) / counts.sum()).log()
+        log_p[BOS] = 0
+        return -log_p[split.tokens].sum().item() / len(split)
+
     def describe(self) -> str:
         tokens = self.train.lengths.sum().item() - 2 * len(self.train)
         unknown = (self.train.tokens == UNK).sum().item() / tokens
+        held_out = f"{len(self.valid):,} + {len(self.test):,} held out"
         lines = [
-            f"{self.name}: {len(self.train):,} sentences to train on, {len(self.valid):,} + {len(self.test):,} "
-            f"held out, {len(self.vocab) - len(SPECIALS):,} words, {tokens / len(self.train):.1f} words a sentence, "
+            f"{printable(self.name)}: {len(self.train):,} sentences to train on, {held_out}, "
+            f"{len(self.vocab) - len(SPECIALS):,} words, {tokens / len(self.train):.1f} words a sentence, "
             f"{unknown:.1%} unknown",
             f"source: {self.source}",
+            *self.notes,
             f"digest: {self.digest}",
         ]
         if self.entropy is not None:

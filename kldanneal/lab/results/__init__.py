@@ -1,10 +1,17 @@
 """What came out: the stored runs, how they are made and read, their statistics, tables and pictures. No widget in here.
 
-sweep       runs of a small model under many schedules, and the closest of them to a schedule
-evidence    runs over paired seeds behind the claims of README and of the notebooks
-stored      the one form in which both are kept, with versions, machine and date
-statistics  intervals of paired differences
-report      what is said of a comparison: table, verdict, samples, files
-pictures    the figures of the evidence
-make        trains the stored runs again: python -m kldanneal.lab.results.make
+Of a comparison that was just trained:
+
+report, verdict, advice   its table, what it shows in words, and what to look at next
+written, page             the folder that it leaves: CSV, samples, pictures, report.html
+
+Of the stored runs:
+
+jobs, parts, pool, repeat what is trained, side by side or on a cluster, and trained again to compare
+tail, lasting, claims     reading them at a distance from the last low weight; their tables; which claims hold
+bounds                    whether -log p(x) has enough importance samples
+sweep, evidence           older runs: a small model under many schedules; snapshots at the end of schedules
+stored, statistics        the one form in which runs are kept; intervals of paired differences
+pictures, tail_pictures   the figures
+findings, make            RESULTS.md, README's table and the figures; python -m kldanneal.lab.results.make
 """

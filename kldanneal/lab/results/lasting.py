@@ -56,15 +56,21 @@ def durability() -> str:
 
 
 def summary() -> str:
-    """README's table: what becomes of the KL, in the schedules that keep some."""
-    rows = [["corpus, word dropout", "schedule", "KL at the last weight below 1", f"{2000:,} updates later",
-             f"{LAST:,} updates later", f"-log p(x), {LAST:,} later"]]  # fmt: skip
-    for corpus, word_dropout, labels in DURABILITY:
-        for label in labels:
-            if found := select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0):
-                cells = [_of(found, "kl", distance, 2) for distance in (0, 2000, LAST)]
-                rows.append([f"{corpus}, {word_dropout:g}", f"`{label}`", *cells, _of(found, "iw_nll", LAST, 2)])
+    """README's table: the KL at the last low update, and 2,000 and 8,000 updates later, under three schedules."""
+    labels = ("constant", "monotonic-long", "cyclical")
+    rows = [["corpus, word dropout (seeds)", *(f"`{label}`" for label in labels)]]
+    for corpus, word_dropout, _ in DURABILITY:
+        found = [select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0)
+                 for label in labels]  # fmt: skip
+        if all(found):
+            seeds = " to ".join(map(str, sorted({len(runs) for runs in found})))
+            rows.append([f"{corpus}, {word_dropout:g} ({seeds})", *map(_course, found)])
     return table(rows, "markdown")
+
+
+def _course(runs: Sequence[Run]) -> str:
+    distances = [distance for distance in (0, 2000, LAST) if _of(runs, "kl", distance, 2) != "-"]
+    return " → ".join(f"{mean(at(run, 'kl', distance) for run in runs):.2f}" for distance in distances)
 
 
 def totals() -> str:

@@ -61,9 +61,8 @@ def fit(
     todo = [job for job in jobs if job.key() not in done]
     finished = _on_cluster if scheduler else _on_this_machine
     options = {"address": scheduler} if scheduler else {"workers": workers or cores()}
-    with tqdm(total=sum(job.updates for job in jobs), unit="update", unit_scale=True) as bar:
-        bar.update(sum(job.updates for job in jobs if job.key() in done))
-        bar.unpause()  # the time left is that of the runs trained now
+    total, initial = (sum(job.updates for job in some) for some in (jobs, [job for job in jobs if job.key() in done]))
+    with tqdm(total=total, initial=initial, unit="update", unit_scale=True) as bar:
         for job, result in finished(todo, str(folder), ptb, **options):
             runs.append({"job": asdict(job), **result, "made": about["made"].index(here)})
             stored.save(store, about, runs)
@@ -89,9 +88,13 @@ def corpus(name: str, ptb: str | None = None) -> Corpus:
 
 def work(job: Job, folder: str, ptb: str | None) -> dict[str, Any]:
     """Trains one job, in whatever process. Its checkpoint is deleted by none but the user."""
-    name = hashlib.sha256(job.key().encode()).hexdigest()[:16]
     Path(folder).mkdir(parents=True, exist_ok=True)
-    return train(job, corpus(job.corpus, ptb), Path(folder) / f"{name}.pt")
+    return train(job, corpus(job.corpus, ptb), Path(folder) / checkpoint(job))
+
+
+def checkpoint(job: Job) -> str:
+    """The name of a job's checkpoint."""
+    return hashlib.sha256(job.key().encode()).hexdigest()[:16] + ".pt"
 
 
 def _on_this_machine(
@@ -108,7 +111,10 @@ def _on_this_machine(
 
 
 def _on_cluster(jobs: list[Job], folder: str, ptb: str | None, address: str) -> Iterator[tuple[Job, dict[str, Any]]]:
-    from dask import distributed
+    try:
+        import distributed
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("Dask is missing: python -m pip install 'kldanneal[cluster]'") from None
 
     with distributed.Client(address, set_as_default=False) as client:
         futures = {client.submit(work, job, folder, ptb, key=job.key(), retries=2): job for job in jobs}

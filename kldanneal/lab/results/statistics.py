@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from statistics import mean, stdev
 
-from scipy import stats
-
 
 def interval(values: Sequence[float], share: float = 0.95) -> tuple[float, float]:
     r"""Student's t interval of the mean of a few values, such as the differences of two schedules within seeds.
@@ -28,6 +26,8 @@ def interval(values: Sequence[float], share: float = 0.95) -> tuple[float, float
     """
     if len(values) < 2:
         raise ValueError(f"Expected at least 2 values for an interval, but got {len(values)}")
+    from scipy import stats  # here, because it takes half a second
+
     half = float(stats.t.ppf((1 + share) / 2, len(values) - 1)) * stdev(values) / len(values) ** 0.5
     return mean(values) - half, mean(values) + half
 

@@ -1,223 +1,142 @@
-"""What is written from the stored runs: notebooks/RESULTS.md, README's table, and the figures."""
+"""The files of a finished comparison. They fail one by one: what can be written is written.
 
-import hashlib
-import re
-from collections.abc import Callable
+written = Written(comparison, Path("comparison"))
+written.numbers()            # history.csv, summary.csv, table.txt, and tail.csv after a tail
+written.pages()              # samples.txt, comparison.png, comparison-dark.png, report.html
+written.failed               # the error of each file that could not be written
+"""
+
+import csv
+import io
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import Any
 
 from kldanneal.lab.files import write_atomically
-from kldanneal.lab.results import claims, evidence, lasting, pictures, tail_pictures
-from kldanneal.lab.results.evidence import load_evidence
-from kldanneal.lab.results.pool import stored_at
-from kldanneal.lab.results.tail import load_runs
+from kldanneal.lab.results import advice, page, report
+from kldanneal.lab.training.comparison import Comparison
 
-ROOT = Path(__file__).parents[3]
-
-FIGURES: dict[str, tuple[Path, Callable[[], Figure]]] = {
-    "evidence-schedules": (evidence.PATH, lambda: pictures.plot_measured(load_evidence())),
-    "evidence-ablations": (evidence.PATH, lambda: pictures.plot_ablations(load_evidence())),
-    "evidence-two-by-two": (evidence.PATH, lambda: pictures.plot_two_by_two(load_evidence())),
-    "kl-over-updates": (stored_at("durability"), tail_pictures.plot_over_updates),
-    "kl-over-distance": (stored_at("durability"), tail_pictures.plot_over_distance),
-    "map": (stored_at("map"), lambda: tail_pictures.plot_map(1000)),
+HISTORY_COLUMNS = ("schedule", "seed", "step", "kl_weight", "reconstruction", "kl")
+SUMMARY_COLUMNS = (
+    "schedule", "seed", "reconstruction", "kl", "neg_elbo", "perplexity", "active_units", "mutual_information",
+    "iw_nll", "seconds", "sentences_per_second",
+)  # fmt: skip
+#: What each file is, in the order in which they are written.
+ABOUT = {
+    "history.csv": "every update of every run",
+    "summary.csv": "the measures of every run at the end of the schedule",
+    "tail.csv": "the measures of every run after the tail",
+    "table.txt": "the table and the verdict",
+    "samples.txt": "sentences that the models reconstruct and write",
+    "comparison.png": "the picture, for a light page",
+    "comparison-dark.png": "the picture, for a dark page",
+    "report.html": "all of it on one page: open it in a browser",
+    "config.json": "the settings, and what --resume needs",
+    "checkpoints": "the trained models",
+    "stdin.txt": "the text, which was read once",
 }
 
 
-def page() -> str:
-    """RESULTS.md: every claim, table and figure."""
-    runs = load_evidence()
-    return f"""\
-# Results
-
-Written by `make results` from the stored runs. Edit `kldanneal/lab/results/written.py`, not this page.
-
-All measures are in nats per sentence, on 1,000 held-out sentences, at KL weight 1.
-
-- **low update**: an update with a KL weight below 1, or with free bits.
-- **distance**: the number of updates since the last low update. Under a constant weight of 1 it is the number of
-  updates since the start. Schedules are compared at equal distance.
-- **KL**: KL(q(z|x) || p(z)). The posterior counts as collapsed if it is below 0.1.
-- **-ELBO**: reconstruction term plus KL, an upper bound of -log p(x).
-- **-log p(x)**: estimated by importance weighting with 20 samples of z from q(z|x): a tighter upper bound.
-- ± is the standard deviation over seeds. In brackets: the 95 % interval (Student's t) of the mean difference within
-  seeds.
-
-## Which claims hold
-
-*Holds* means in every run, *does not hold* in none. Where the verdict is *depends*, read the numbers.
-
-{claims.table_of_claims()}
-
-## Does the KL last?
-
-{_part("durability", _durability)}
-
-## What else keeps the KL?
-
-{_part("remedies", _remedies)}
-
-## A fair map of schedules
-
-{_part("map", _map)}
-
-## What to do with N updates
-
-{_part("budgets", _budgets)}
-
-## The schedule of the weight, or that of the learning rate?
-
-The published cyclical script of Fu et al. also restarts the learning rate in every cycle. The table takes both apart.
-An interaction can be there on one scale (differences or ratios) and not on the other.
-
-{_part("two_by_two", _two_by_two)}
-
-## Penn Treebank
-
-{_part("ptb", _ptb)}
-
-## Snapshots at the end of the schedule
-
-{evidence.about(runs)} These numbers do not say whether the KL lasts. Here, *docstrings* are summary lines only. *Penn
-Treebank* is a sample: 2,742 sentences of its validation and test sections. Its numbers cannot be compared with
-published ones.
-
-{evidence.claims(runs)}
-
-{evidence.collapsed(runs)}
-
-![KL and -ELBO of every run under four schedules, on toy and docstrings](figures/evidence-schedules.png)
-
-*A circle is a run, a grey line joins the runs of one seed, a bar is the mean with its interval.*
-
-### Four schedules on docstrings (summary lines)
-
-{evidence.measures(runs, "docstrings")}
-
-### Four schedules on the toy language
-
-{evidence.measures(runs, "toy")}
-
-{evidence.above_entropy(runs)}
-
-### Ablations: one hyperparameter at a time, on the toy language
-
-{evidence.ablations(runs)}
-
-![KL and -ELBO on the toy language, with one hyperparameter varied at a time](figures/evidence-ablations.png)
-
-### Weight and learning rate, on summary lines and on the sample of Penn Treebank
-
-Each cell is the difference to the monotonic weight with a constant learning rate.
-
-{evidence.two_by_two(runs)}
-
-![KL and -ELBO for both schedules of the weight and both of the learning rate](figures/evidence-two-by-two.png)
-"""
-
-
-def _part(part: str, section: Callable[[], str]) -> str:
-    """A section with its source and the commands that make it; one line if nothing was trained yet."""
-    if not stored_at(part).exists():
-        return f"Not trained yet: `make runs PART={part}`."
-    return (
-        f"{section()}\n\n{lasting.source(part)}\n\n- Train them again: `make runs PART={part}`.\n"
-        f'- Repeat three runs that are drawn by chance: `make repeat PART={part} ARGS="--some 3"`.\n'
-        f'- Repeat one row, for example: `make repeat PART={part} ARGS="{_example(part)}"`.'
-    )
-
-
-def _example(part: str) -> str:
-    job = load_runs(part)[0]["job"]
-    return (
-        f"--corpus {job['corpus']} --label '{job['label']}' --word-dropout {job['settings'].get('word_dropout', 0):g}"
-    )
-
-
-def _durability() -> str:
-    return f"""\
-A schedule for 4,000 updates, then weight 1 up to 12,000. `monotonic`: a ramp over 500 updates. `monotonic-long`: over
-2,000. `cyclical`: 4 cycles of 1,000, in each a ramp over 500. Docstrings are trained with dropout 0.3.
-
-![KL over 12,000 updates under three schedules](figures/kl-over-updates.png)
-
-*KL in training. A thin line is a seed, a thick line the mean. The schedules end at update 4,000.*
-
-![Held-out KL against the distance from the last low update](figures/kl-over-distance.png)
-
-*Held-out KL at equal distance.*
-
-{lasting.durability()}
-
-The distance at which half of the KL is lost: the median over seeds, and their range. *Collapsed*: below 0.1. *Plateau*:
-the KL changed by less than a tenth from distance 4,000 to 8,000. {lasting.entropy()}
-
-### The same runs at equal numbers of updates
-
-{lasting.totals()}
-
-### Differences within seeds
-
-{lasting.pairs()}
-
-### Control: a learning rate that falls to 0
-
-Toy language, word dropout 0, `cyclical`. The learning rate falls in a line from update 4,000 to 8,000.
-
-{lasting.decay()}"""
-
-
-def _remedies() -> str:
-    return f"""\
-Toy language. Each remedy for 4,000 updates, then weight 1, no free bits. The word dropout stays to the end.
-
-{lasting.remedies()}"""
-
-
-def _map() -> str:
-    return """\
-Small runs (embedding and hidden 32, learning rate 0.01) on the toy language: 3 shapes, 6 values of `total_steps`, once
-or in 4 cycles (a ramp over half of each), and constant weights; each with a tail of 4,000 updates at weight 1.
-
-![Held-out KL against total_steps and against the discount](figures/map.png)
-
-*Word dropout 0, 1,000 updates after the last low weight. The discount is the sum of 1 - weight over all updates.*"""
-
-
-def _budgets() -> str:
-    return f"""\
-Toy language. N updates in all, half of them the tail (for `constant 0.75` the weight stays 0.75).
-
-{lasting.budgets()}"""
-
-
-def _two_by_two() -> str:
-    return f"""\
-Docstrings, dropout 0.3, 4,000 updates, measured at the end.
-
-{lasting.interaction()}"""
-
-
-def _ptb() -> str:
-    return "All of it, Fu et al.'s sizes, one seed."
-
-
-def with_table(readme: str) -> str:
-    """README with its one table, between two marks, made from the runs."""
-    marked = re.compile(r"(<!-- results -->\n).*?(\n<!-- end -->)", re.DOTALL)
-    if len(marked.findall(readme)) != 1:
-        raise ValueError("Expected one <!-- results --> followed by <!-- end --> in README.md")
-    return marked.sub(lambda match: f"{match[1]}{lasting.summary()}{match[2]}", readme)
-
-
-def write(root: Path = ROOT) -> None:
-    """RESULTS.md, README's table, and the figures, each with the digest of the runs that it shows."""
-    readme = root / "README.md"
-    for name, (runs, plot) in FIGURES.items():
-        if runs.exists():
-            digest = hashlib.sha256(runs.read_bytes()).hexdigest()
-            path = root / "notebooks" / "figures" / f"{name}.png"
-            plot().savefig(path, dpi=110, metadata={"Source": digest})
-    write_atomically(root / "notebooks" / "RESULTS.md", page().encode())
-    write_atomically(readme, with_table(readme.read_text(encoding="utf-8")).encode())
+class Written:
+    """Writes the files of a finished comparison into a folder, and keeps what was said and what failed.
+
+    Args:
+        comparison (Comparison): finished.
+        folder (Path): it is there.
+        about (mapping, optional): what config.json says, for the report.
+    """
+
+    def __init__(self, comparison: Comparison, folder: Path, about: Mapping[str, Any] | None = None) -> None:
+        self.comparison, self.folder, self.about = comparison, folder, dict(about or {})
+        self.rows = comparison.rows()
+        self.tail_rows = comparison.rows(after_tail=True)
+        self.verdict = report.verdict(self.rows, comparison.corpus.entropy, self.tail_rows)
+        self.failed: dict[str, Exception] = {}
+        self._content: dict[str, bytes] = {}
+        self._advice: str | None = None
+
+    def table(self, plus_minus: str = "±") -> str:
+        """The table and the verdict, as they are printed."""
+        blocks = [report.table(self.rows, plus_minus)]
+        if self.tail_rows:
+            blocks[0] = f"At the end of the schedule, after {self.rows[0]['updates']:,} updates:\n{blocks[0]}"
+            tail = f"After the tail of {self.comparison.tail:,} updates at the last KL weight:"
+            blocks.append(f"{tail}\n{report.table(self.tail_rows, plus_minus)}")
+        return "\n\n".join([*blocks, self.verdict])
+
+    def numbers(self) -> None:
+        """The CSV files and the table."""
+        self._write("history.csv", lambda: _csv(HISTORY_COLUMNS, self._history()))
+        self._write("summary.csv", self.summary)
+        if self.tail_rows:
+            self._write("tail.csv", lambda: _csv(SUMMARY_COLUMNS, self.tail_rows))
+        self._write("table.txt", lambda: f"{self.table()}\n".encode())
+
+    def pages(self) -> None:
+        """The samples, the pictures and the report."""
+        self._write("samples.txt", lambda: report.samples(self.comparison).encode())
+        for name, dark in (("comparison.png", False), ("comparison-dark.png", True)):
+            self._write(name, lambda dark=dark: self._picture(dark))
+        self._write("report.html", self._page)
+
+    def summary(self) -> bytes:
+        """summary.csv."""
+        return _csv(SUMMARY_COLUMNS, self.rows)
+
+    def advice(self) -> str:
+        """What to look at next."""
+        if self._advice is None:
+            self._advice = advice.look_next(self.comparison)
+        return self._advice
+
+    def there(self) -> dict[str, str]:
+        """The files that are in the folder, and what each of them is."""
+        return {name: what for name, what in ABOUT.items() if name not in self.failed and (self.folder / name).exists()}
+
+    def _write(self, name: str, content: Callable[[], bytes]) -> None:
+        try:
+            self._content[name] = content()
+            write_atomically(self.folder / name, self._content[name])
+            self.failed.pop(name, None)
+        except Exception as error:  # whatever it is, the other files do not depend on it
+            self.failed[name] = error
+
+    def _history(self) -> list[dict[str, Any]]:
+        return [
+            {"schedule": name, "seed": seed, **dict(zip(columns, values, strict=True))}
+            for name, histories in self.comparison.histories().items()
+            for seed, columns in zip(self.comparison.seeds, histories, strict=True)
+            for values in zip(*columns.values(), strict=True)
+        ]
+
+    def _picture(self, dark: bool) -> bytes:
+        picture = io.BytesIO()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # of the corpus' name, in a font without its script
+            report.plot(self.comparison, dark=dark).savefig(picture, format="png", dpi=150)
+        return picture.getvalue()
+
+    def _page(self) -> bytes:
+        comparison = self.comparison
+        tables = {"At the end of the schedule": self.rows}
+        tables |= (
+            {f"After {comparison.tail:,} more updates at the last weight": self.tail_rows} if comparison.tail else {}
+        )
+        return page.page(
+            corpus=comparison.corpus.describe(),
+            verdict=self.verdict,
+            advice=self.advice(),
+            tables={heading: (report.cells(rows), report.note(rows)) for heading, rows in tables.items()},
+            pictures=[self._content.get(name) for name in ("comparison.png", "comparison-dark.png")],
+            samples=self._content.get("samples.txt", b"").decode(),
+            settings=self.about,
+        ).encode("utf-8", "backslashreplace")
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from kldanneal import VAELoss, _checks
+from kldanneal import Annealer, VAELoss, _checks, gaussian_kl
 from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.files import replacing
 from kldanneal.lab.model import LSTMVAE
@@ -34,10 +34,12 @@ def pick_device(device: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         picked = torch.device(device)
+        if picked.type == "cuda" and not torch.cuda.is_available():
+            raise RuntimeError(f"torch {torch.__version__} finds no CUDA here")
         torch.Generator(picked)  # which 'meta' has not
         torch.empty(0, device=picked)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0][:200]
         raise ValueError(f"Expected device to be 'auto', 'cpu' or 'cuda', but got {device!r}: {reason}") from None
     return picked
 
@@ -73,6 +75,8 @@ class Run:
         annealer (KLWeight): usually an Annealer; this run steps it once per update.
         settings (Settings): the rest. Default: ``Settings()``.
         seed (int): decides every random draw. Default: 0.
+        free_bits (float): a floor under the KL of each latent dimension in the loss, see :class:`~kldanneal.VAELoss`;
+            the KL of the history has no floor. Default: 0.0.
         name (str): what messages call the run. Default: ``'run'``.
         device (str): ``'auto'``, ``'cpu'``, ``'cuda'``. Default: ``'auto'``.
     """
@@ -84,6 +88,7 @@ class Run:
         settings: Settings | None = None,
         *,
         seed: int = 0,
+        free_bits: float = 0.0,
         name: str = "run",
         device: str = "auto",
     ) -> None:
@@ -95,7 +100,7 @@ class Run:
         self.order = torch.Generator().manual_seed(seed)  # initial weights, then the order of the batches
         self.noise = torch.Generator(self.device).manual_seed(seed)  # z, word dropout, dropout
         self.model = LSTMVAE(len(corpus.vocab), **settings.model_options(), generator=self.order).to(self.device)
-        self.criterion = VAELoss("cross_entropy")
+        self.criterion, self.free_bits = VAELoss("cross_entropy", free_bits=free_bits), free_bits
         self._parameters = list(self.model.parameters())
         self.optimizer = torch.optim.Adam(self._parameters, lr=settings.lr, fused=True)
         if settings.lr_schedule == "cosine-restarts":
@@ -110,6 +115,7 @@ class Run:
         self.step = 0
         self.seconds = 0.0  # spent in training, over all sessions
         self.sentences = 0  # seen so far
+        self.at_the_end: dict[str, Any] | None = None  # of the schedule: what was measured there, for a longer tail
         self._rows: list[tuple[float, float, float]] = []  # kl_weight, reconstruction, kl
         self._epoch_start = self.order.get_state()
         self._batches = self._new_epoch()
@@ -117,20 +123,23 @@ class Run:
     def update(self) -> None:
         """One update: forward, loss, annealed KL, backward, clip, optimizer, schedules."""
         x = self._next_batch()
-        weight = self.annealer.weight
+        annealer = self._kl_weight()
+        weight = annealer.weight
         for parameter in self._parameters:  # as optimizer.zero_grad() does, which takes longer
             parameter.grad = None
         logits, targets, mu, logvar = self.model(x, self.noise)
         self.criterion.validate = self.step == 0  # the checks of values cost time: the first update needs them
         bce, kld = self.criterion(logits, targets, mu, logvar)
-        loss = bce + self.annealer(kld)
+        loss = bce + annealer(kld)
         loss.backward()
+        if self.criterion.free_bits:
+            kld = gaussian_kl(mu, logvar).sum() / len(x)  # without the floor
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.clip, foreach=True)
         reconstruction, kl, norm = torch.stack([bce.detach(), kld.detach(), norm]).tolist()
         self._stop_unless_finite(weight, reconstruction, kl, norm)
         self.optimizer.step()
         self.lr_scheduler.step()
-        self.annealer.step()
+        annealer.step()
         self.step += 1
         self.sentences += len(x)
         self._rows.append((weight, reconstruction, kl))
@@ -150,11 +159,12 @@ class Run:
         Args:
             checkpoint (path, optional): where the run is saved, every ``every_updates`` updates or ``every_seconds``
                 seconds, whichever comes first, and at the end or when stopped. Default: nowhere.
-            until (int, optional): Default: ``settings.steps``, the whole run.
+            until (int, optional): beyond ``settings.steps``, updates keep the schedule's last weight: a tail. Default:
+                ``settings.steps``, the whole schedule.
             on_update (callable, optional): called after every update, in the thread that trains.
             stop (threading.Event, optional): checked before every update.
         """
-        until = self.settings.steps if until is None else _checks.integer("until", until, 0, self.settings.steps)
+        until = self.settings.steps if until is None else _checks.integer("until", until, 0)
         self.model.train()
         saved_step, saved_at = self.step, time.monotonic()
         with one_thread():
@@ -190,6 +200,7 @@ class Run:
             "epoch_start": self._epoch_start,
             "epoch_batch": self._epoch_batch,
             "step": self.step,
+            "at_the_end": self.at_the_end,
             "seconds": self.seconds,
             "sentences": self.sentences,
             "history": torch.tensor(self._rows, dtype=torch.float64).reshape(-1, 3),
@@ -198,9 +209,9 @@ class Run:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         own, other = self._identity(), state["identity"]
         differ = [
-            f"{name} is {own[name]!r} here and {other.get(name)!r} there"
-            for name in own
-            if own[name] != other.get(name)
+            f"{name} is {own.get(name)!r} here and {other.get(name)!r} there"
+            for name in {**own, **other}
+            if own.get(name) != other.get(name)
         ]
         if differ:
             raise ValueError(f"Expected the state of the same run, but {'; '.join(differ)}")
@@ -213,6 +224,7 @@ class Run:
         self._epoch_start = state["epoch_start"]
         self._batches = self._new_epoch(skip=state["epoch_batch"])
         self.step, self.seconds, self.sentences = state["step"], state["seconds"], state["sentences"]
+        self.at_the_end = state.get("at_the_end")  # which a run of version 0.2.0 has not
         self._rows = [tuple(row) for row in state["history"].tolist()]
 
     def save(self, path: str | Path) -> None:
@@ -243,9 +255,16 @@ class Run:
             raise ValueError(f"The checkpoint {path} cannot be read, part of it is missing or wrong: {error}") from None
         return self
 
+    def _kl_weight(self) -> KLWeight:
+        """The annealer, or in the tail after the schedule the last weight that it gave."""
+        if self.step < self.settings.steps:
+            return self.annealer
+        return Annealer.constant(self._rows[self.settings.steps - 1][0])
+
     def _identity(self) -> dict[str, Any]:
         corpus = f"{self.corpus.name} {self.corpus.digest}"
-        return {"corpus": corpus, "seed": self.seed, "cyclical": self._cyclical, **asdict(self.settings)}
+        free_bits = {"free_bits": self.free_bits} if self.free_bits else {}
+        return {"corpus": corpus, "seed": self.seed, "cyclical": self._cyclical, **free_bits, **asdict(self.settings)}
 
     def _new_epoch(self, skip: int = 0) -> Iterator[Tensor]:
         batches = self.corpus.train.buckets(self.settings.batch_size, self.order)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kldanneal.lab.corpora import toy
 from kldanneal.lab.plots import styles
-from kldanneal.lab.results import evidence, make, pictures, written
+from kldanneal.lab.results import evidence, findings, make, pictures
 from kldanneal.lab.results.evidence import PATH, Evidence, load_evidence, save_evidence
 from kldanneal.lab.results.statistics import interval
 from kldanneal.lab.training.schedules import NAMED
@@ -53,13 +53,13 @@ def test_saved_and_loaded(tmp_path):
 
 def test_the_pages_hold_what_the_runs_say():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert written.with_table(readme) == readme, "README.md is not of these runs: run make results"
+    assert findings.with_table(readme) == readme, "README.md is not of these runs: run make results"
     results = (ROOT / "notebooks" / "RESULTS.md").read_text(encoding="utf-8")
-    assert written.page() == results, "RESULTS.md is not of these runs: run make results"
+    assert findings.page() == results, "RESULTS.md is not of these runs: run make results"
 
 
 def test_pictures_are_of_these_runs():
-    for name, (runs, _) in written.FIGURES.items():
+    for name, (runs, _) in findings.FIGURES.items():
         if runs.exists():
             digest = hashlib.sha256(runs.read_bytes()).hexdigest()
             with Image.open(ROOT / "notebooks" / "figures" / f"{name}.png") as picture:

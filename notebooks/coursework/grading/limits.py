@@ -1,10 +1,10 @@
-"""What a submission may use while it is graded. Every kernel that grades runs this file first; see nbgrader_config.py.
+"""What a submission may use while it is graded. Every kernel that grades runs this file first; see run.py.
 
 A cell that computes too long, or needs too much memory, ends with an error that says so, and the cells after it are
-still graded. A kernel that cannot be stopped that way ends as a whole: that submission gets no grade, the others do.
+still graded. A kernel that cannot be stopped that way ends, and run.py goes on in a new one without that cell.
 
 Time is time of computing (CPU seconds), so that a busy machine takes no points from anybody. Seconds on the clock count
-only for programs that wait instead of computing: see Execute.timeout in nbgrader_config.py.
+only for programs that wait instead of computing: see WAITING in run.py.
 """
 
 
@@ -14,18 +14,19 @@ def limit(shell, cell_seconds, again_seconds, notebook_seconds, clock_seconds, g
     import sys
     import time
     import traceback
-    import warnings
     from contextlib import suppress
 
-    warnings.simplefilter("ignore")  # nbgrader takes all points from a check that writes to stderr
     with suppress(ImportError):  # loaded here, so that it costs no cell any time
-        import matplotlib.font_manager  # noqa: F401
         import torch
 
+        import kldanneal.lab.assignment  # noqa: F401
+
         torch.set_num_threads(1)  # several threads on a busy machine compute mostly in order to wait for each other
+    for name in ("exit", "quit"):  # in a notebook they end the kernel, and with it the cells that follow
+        shell.user_ns.pop(name, None)
     try:
         import resource
-    except ImportError:  # Windows has none of these limits, only Execute.timeout
+    except ImportError:  # Windows has none of these limits, only WAITING
         return
 
     def at_most(kind, amount):
@@ -49,6 +50,8 @@ def limit(shell, cell_seconds, again_seconds, notebook_seconds, clock_seconds, g
 
     memory, room = 0, 2**29
     allow(gigabytes * 2**30)
+    at_most(resource.RLIMIT_FSIZE, 2**27)
+    at_most(resource.RLIMIT_CORE, 0)
     at_most(resource.RLIMIT_CPU, notebook_seconds)  # nothing handles the signals of these two, so they end the kernel
     signal.alarm(clock_seconds)
     started, times_stopped, stopped = 0.0, 0, set()
@@ -102,6 +105,6 @@ limit(
     again_seconds=3,
     notebook_seconds=300,
     clock_seconds=3600,
-    gigabytes=4,
+    gigabytes=2,
 )
 del limit

@@ -192,5 +192,6 @@ class TrainingPanel(Panel):
                 self.fail(failure)
 
     def close(self) -> None:
-        self.background.ask_to_stop()
+        if hasattr(self, "background"):  # not where the arguments were refused
+            self.background.ask_to_stop()
         super().close()

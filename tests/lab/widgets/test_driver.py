@@ -158,6 +158,7 @@ def test_a_replayed_drive_is_the_same_run_bit_for_bit(tiny_corpus):
         hand.position = (7 * len(looks) % 40) / 40
         return criterion(*arguments)
 
+    moved_in_the_middle.free_bits = 0.0
     run.criterion = moved_in_the_middle
     run.fit()
     assert hand.weights == looks == run.history()["kl_weight"] and len(set(hand.weights)) == 40

@@ -23,11 +23,11 @@ from kldanneal.lab.widgets.side_by_side import SideBySide
 with open("few.txt", "w") as file:
     file.write("\\n".join(toy.sample(300, seed=0)[0]))
 few = load_corpus("few.txt")
-TINY = Settings(steps=300, batch_size=8, embedding=4, hidden=8, latent=2)
+TINY = Settings(steps=100, batch_size=8, embedding=4, hidden=8, latent=2)
 explorer.QUICK, explorer.load_corpus = TINY, lambda name: few
 """
 PANELS = {
-    "explorer": "panel = ScheduleExplorer(FairMap(made_up_map(distances=(0, 100, 500)))); panel",
+    "explorer": "panel = ScheduleExplorer(FairMap(made_up_map(sizes=(62, 125), distances=(0, 50, 100)))); panel",
     "side": "panel = SideBySide(few, TINY, device='cpu'); panel",
     "driver": "panel = DriveTheWeight(few, TINY, device='cpu'); panel",
 }

@@ -87,7 +87,7 @@ def picture(charts: Sequence[Chart], caption: str) -> bytes:
     inches = [one["height"] / 75 for _, one, _ in panels]
     figure = Figure(figsize=(7, sum(inches) + 0.9 * len(charts) + 0.2 * text.count("\n") + 0.6), layout="constrained")
     figure.suptitle(text, x=0.01, ha="left", size=10)
-    axes = figure.subplots(len(panels), height_ratios=inches, squeeze=False)[:, 0] if panels else []
+    axes: Sequence[Any] = figure.subplots(len(panels), height_ratios=inches, squeeze=False)[:, 0] if panels else []
     for axis, (chart, one, i) in zip(axes, panels, strict=True):
         _draw(axis, chart, one)
         if i == len(chart["panels"]) - 1:

@@ -40,13 +40,14 @@ class Panel(anywidget.AnyWidget):
     _css = (HERE / "panel.css").read_text(encoding="utf-8")
     _ipython_display_ = None  # ipywidgets 7 would leave the picture out
     title = traitlets.Unicode().tag(sync=True)
-    rows = traitlets.List().tag(sync=True)
+    rows: Any = traitlets.List().tag(sync=True)
     controls = traitlets.Dict().tag(sync=True)
     contents = traitlets.Dict().tag(sync=True)
 
     def __init__(self, title: str, rows: Sequence[Sequence[Sequence[str]]], controls: Mapping[str, Control]) -> None:
         self.lock = threading.RLock()
-        self.inputs, self.error, self._shown = dict(controls), "", {}
+        self.inputs, self.error = dict(controls), ""
+        self._shown: dict[str, Any] = {}
         super().__init__(title=title, rows=[[list(column) for column in row] for row in rows])
         self.on_msg(self._heard)
 

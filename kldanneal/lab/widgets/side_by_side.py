@@ -221,7 +221,8 @@ class SideBySide(TrainingPanel):
         return key[0], key[1]
 
     def _chart(self, record: records.Record | None, until: int) -> charts.Chart:
-        weight, kl, reconstruction, legend = [], [], [], []
+        weight, kl, reconstruction = [], [], []
+        legend: list[dict[str, Any]] = []
         for other in self.shelf.records:
             for side, run in other.runs.items() if other is not record else ():
                 look = {"width": 1, "opacity": 0.5, "dash": COLORS[side][1]}

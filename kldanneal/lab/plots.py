@@ -109,7 +109,7 @@ def plot_schedules(schedules: Mapping[str, Annealer], steps: int) -> Figure:
     for name, style in styles(list(schedules)).items():
         axes.plot(schedules[name].schedule(steps), label=name, **style)
     highest = max(1.0, *(float(np.max(line.get_ydata())) for line in axes.lines))
-    axes.set(xlabel="step", ylabel="KL weight (β)", ylim=(-0.03 * highest, 1.05 * highest))
+    axes.set(xlabel="update", ylabel="KL weight (β)", ylim=(-0.03 * highest, 1.05 * highest))
     tidy(axes)
     figure.legend(loc="outside upper center", ncols=min(4, len(schedules)), frameon=False)
     return figure

@@ -1,13 +1,14 @@
 """Tables in Markdown of the runs with a tail: does the KL last, what keeps it, and what to do with N updates."""
 
-import math
 from collections.abc import Sequence
+from itertools import product
 from statistics import mean
 
 from kldanneal.lab.corpora.toy import ENTROPY
 from kldanneal.lab.metrics import MEASURES
+from kldanneal.lab.results.factorial import RATES, WEIGHTS, table_of_effects
 from kldanneal.lab.results.parts import BUDGETS, TOTALS
-from kldanneal.lab.results.statistics import interval, mean_and_spread, with_interval
+from kldanneal.lab.results.statistics import mean_and_spread, with_interval
 from kldanneal.lab.results.tail import (
     LAST,
     Run,
@@ -136,27 +137,11 @@ def budgets() -> str:
 
 def interaction() -> str:
     """Both schedules of the weight and of the learning rate: effects on the KL as differences and as ratios."""
-    cells = {
-        (weight, lr): select(load_runs("two_by_two"), "docstrings", weight, lr_schedule=lr)
-        for weight in ("monotonic", "cyclical")
-        for lr in ("constant", "cosine-restarts")
-    }
-    kl = {place: [run["measured"][-1]["kl"] for run in runs] for place, runs in cells.items()}
-    rows = [["effect on the KL", "difference (nats)", "ratio"]]
-    effects = {
-        "cyclical weight, constant learning rate": (("cyclical", "constant"), ("monotonic", "constant")),
-        "cyclical weight, restarts": (("cyclical", "cosine-restarts"), ("monotonic", "cosine-restarts")),
-        "restarts, monotonic weight": (("monotonic", "cosine-restarts"), ("monotonic", "constant")),
-        "restarts, cyclical weight": (("cyclical", "cosine-restarts"), ("cyclical", "constant")),
-    }
-    for name, (a, b) in effects.items():
-        rows.append([name, with_interval([x - y for x, y in zip(kl[a], kl[b], strict=True)]),
-                     _ratio([math.log(x / y) for x, y in zip(kl[a], kl[b], strict=True)])])  # fmt: skip
-    places = [(weight, lr) for lr in ("cosine-restarts", "constant") for weight in ("cyclical", "monotonic")]
-    four = list(zip(*(kl[place] for place in places), strict=True))
-    rows.append(["interaction", with_interval([a - b - c + d for a, b, c, d in four]),
-                 _ratio([math.log(a * d / (b * c)) for a, b, c, d in four])])  # fmt: skip
-    return table(rows, "markdown")
+    runs = load_runs("two_by_two")
+    return table_of_effects({
+        (weight, lr): [run["measured"][-1]["kl"] for run in select(runs, "docstrings", weight, lr_schedule=lr)]
+        for weight, lr in product(WEIGHTS, RATES)
+    })  # fmt: skip
 
 
 def paired(corpus: str, label: str, other: str, word_dropout: float) -> list[str]:
@@ -215,9 +200,3 @@ def _of(runs: Sequence[Run], measure: str, distance: int, digits: int) -> str:
 def _first(run: Run, measure: str, _: int) -> float:
     """After 4,000 updates: where the others are at distance 0."""
     return at_update(run, measure, 4000)
-
-
-def _ratio(logs: Sequence[float]) -> str:
-    """The geometric mean of ratios, with its interval."""
-    low, high = interval(logs)
-    return f"x{math.exp(mean(logs)):.2f} [{math.exp(low):.2f}, {math.exp(high):.2f}]"

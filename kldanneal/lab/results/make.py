@@ -29,7 +29,7 @@ from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.files import write_atomically
 from kldanneal.lab.results import bounds, findings, pool, stored
 from kldanneal.lab.results import repeat as again
-from kldanneal.lab.results.evidence import PATH, STORED, Evidence, load_evidence, save_evidence
+from kldanneal.lab.results.evidence import PATH, PTB, STORED, Evidence, load_evidence, save_evidence
 from kldanneal.lab.results.parts import PARTS
 from kldanneal.lab.results.sweep import make_sweep, save_sweep
 from kldanneal.lab.results.tail import load_runs
@@ -72,7 +72,7 @@ def published(steps: int) -> dict[str, Annealer]:
 def experiments() -> Iterator[Experiment]:
     for corpus in ("docstrings", "toy"):
         yield Experiment(corpus)
-    for corpus, options in {"docstrings": {}, "ptb": {"steps": 2000, "dropout": 0.3}}.items():
+    for corpus, options in {"docstrings": {}, "ptb": PTB}.items():
         for lr_schedule in LR_SCHEDULES[:2]:  # as in the published code
             settings = Settings(lr_schedule=lr_schedule, **options)
             yield Experiment(corpus, "lr_schedule", lr_schedule, settings, published(settings.steps))

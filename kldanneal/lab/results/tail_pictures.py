@@ -30,7 +30,7 @@ def plot_over_updates() -> Figure:
         axes.axvline(4000, color="#777777", linewidth=0.8, linestyle=":")
         axes.set(ylim=(0, 3))
         axes.legend(frameon=False, fontsize=8, loc="upper right")
-    panels[0].annotate("schedule ends:\nweight 1 from here on", (4000, 2.6), xytext=(5, 0), textcoords="offset points",
+    panels[0].annotate("schedule ends:\nweight 1 from here on", (4000, 1.9), xytext=(5, 0), textcoords="offset points",
                        fontsize=8, va="center")  # fmt: skip
     return figure
 
@@ -43,7 +43,7 @@ def plot_over_distance() -> Figure:
         for label, style in styles(shown).items():
             runs = select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0)
             if runs:
-                _over_distance(axes, runs, style, label)
+                over_distance(axes, runs, style, label)
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False, fontsize=8, loc="upper right")
     return figure
@@ -86,7 +86,8 @@ def _panels(xlabel: str, ylabel: str) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
-def _over_distance(axes: Axes, runs: Sequence[Run], style: dict[str, str], label: str) -> None:
+def over_distance(axes: Axes, runs: Sequence[Run], style: dict[str, str], label: str) -> None:
+    """The KL of runs at each distance: a thin line for each, a thick one for their mean."""
     common = [mark["distance"] for mark in tail(runs[0])]
     kl = [[at(run, "kl", distance) for distance in common] for run in runs]
     axes.plot(common, np.transpose(kl), color=style["color"], linewidth=0.5, alpha=0.5)

@@ -1,7 +1,7 @@
 """The base of all widgets: native controls, charts and text in one custom widget, drawn by the page.
 
 Why not ipywidgets' own controls: their sliders have no accessible name, they send values back that nobody chose, and a
-picture of matplotlib takes longer to make and cannot follow the page's theme and width. Why not Altair: its widget loads
+picture of matplotlib takes longer to make and cannot follow the page's theme and width. Why not Altair: it loads
 Vega from the network, and it has charts but no controls. anywidget works in JupyterLab, Notebook 7 and VS Code, and in
 Colab with its widget manager, by its documentation; it needs ipywidgets 7.6 or newer. Tried here: JupyterLab 4.
 

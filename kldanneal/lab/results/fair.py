@@ -1,0 +1,71 @@
+"""A fair comparison of cycles with one ramp, from the stored runs with a tail: within seeds, at equal distance.
+
+for corpus, word_dropout in stored_texts():
+    print(where(corpus, word_dropout))                          # toy language, 20,000 sentences, ...
+    pairs(corpus, word_dropout, "monotonic-long", "kl", 2000)   # one difference for each seed
+"""
+
+from collections.abc import Sequence
+from itertools import product
+
+from kldanneal.lab.metrics import MEASURES
+from kldanneal.lab.results.lasting import DURABILITY
+from kldanneal.lab.results.statistics import interval, with_interval
+from kldanneal.lab.results.tail import LAST, Run, differences, differences_at_update, load_runs, select
+from kldanneal.lab.tables import table
+
+TITLES = {"toy": "toy language", "docstrings": "docstrings", "ptb": "Penn Treebank"}
+OTHERS = ("monotonic", "monotonic-long")
+
+
+def runs_of(corpus: str, word_dropout: float, label: str) -> list[Run]:
+    """The stored runs under a schedule, by seed."""
+    return select(load_runs("durability"), corpus, label, word_dropout=word_dropout, lr_schedule=0)
+
+
+def stored_texts() -> list[tuple[str, float]]:
+    """Each corpus and word dropout of which two pairs or more are stored: ``cyclical`` and ``monotonic-long``."""
+    return [(corpus, dropout) for corpus, dropout, _ in DURABILITY if len(pairs(corpus, dropout, OTHERS[1])) > 1]
+
+
+def pairs(
+    corpus: str, word_dropout: float, other: str, measure: str = "kl", distance: int = LAST, update: int | None = None
+) -> list[float]:
+    """What a measure is under cycles less what it is under the other schedule, for each seed that both have.
+
+    Args:
+        distance (int): updates since the last one with a weight below 1. Default: 8,000.
+        update (int, optional): after so many updates in all, instead of at a distance.
+    """
+    own, their = (runs_of(corpus, word_dropout, label) for label in ("cyclical", other))
+    if update is not None:
+        return differences_at_update(own, their, measure, update)
+    return differences(own, their, measure, distance)
+
+
+def where(corpus: str, word_dropout: float) -> str:
+    """The text, its size, the word dropout and the number of seeds, in a line."""
+    runs = runs_of(corpus, word_dropout, "cyclical")
+    return f"{TITLES[corpus]}, {runs[0]['sentences']:,} sentences, word dropout {word_dropout:g}, {len(runs)} seeds"
+
+
+def higher(d: Sequence[float], name: str, other: str) -> str:
+    """Which of two has the higher value: neither, if the 95 % interval of the mean difference contains 0."""
+    low, high = interval(d)
+    return name if low > 0 else other if high < 0 else "no winner"
+
+
+def table_of_pairs(measures: Sequence[str] = ("kl",), distances: Sequence[int] = (LAST,)) -> str:
+    """In Markdown: ``cyclical`` against each other schedule, on every text of which runs are stored.
+
+    The last column says which of the two is higher, then in how many seeds ``cyclical`` is.
+    """
+    rows = [["text, word dropout; measure; distance", "`cyclical` less", "mean difference", "higher"]]
+    for corpus, dropout in stored_texts():
+        for measure, distance, other in product(measures, distances, OTHERS):
+            if len(d := pairs(corpus, dropout, other, measure, distance)) > 1:
+                row = f"{corpus}, {dropout:g}; {MEASURES[measure].heading}; {distance:,}"
+                seeds = f"{sum(each > 0 for each in d)} of {len(d)} seeds"
+                which = higher(d, "`cyclical`", f"`{other}`")
+                rows.append([row, f"`{other}`", with_interval(d), f"{which} ({seeds})"])
+    return table(rows, "markdown")

@@ -194,15 +194,14 @@ function render({ model, el }) {
   el.addEventListener("keydown", event => event.stopPropagation());
   html("div", { className: "kl-title", textContent: model.get("title") }, el);
   const place = (parent, name) => {
-    const [kind] = name.split(":");
-    if (kind === "group") {
+    if (name.startsWith("group|")) {
       const [, title, ...names] = name.split("|");
       const details = html("details", { className: "kl-group" }, parent);
       html("summary", { textContent: title }, details);
       names.forEach(inner => place(details, inner));
       return;
     }
-    places[name] = html("div", { className: `kl-${kind}` }, parent);
+    places[name] = html("div", { className: `kl-${name.split(":")[0]}` }, parent);
     if (name === "text:result") { places[name].setAttribute("role", "status"); }
   };
   for (const row of model.get("rows")) {

@@ -238,11 +238,13 @@ class ScheduleExplorer(TrainingPanel):
             units = f"{m.active_units} of {len(m.kl_per_dimension)} units are active. One seed."
             return [f"{text} {units}", RESTS_ON]
         if self.map.covered:
-            rests = f"{len(self.map.marked)} marked. A KL of at least {COLLAPSED:g} nats counts as surviving, {at}."
+            marked = f"{len(self.map.marked)} marked, for word dropout {self['word_dropout']:g}."
+            rests = f"{marked} A KL of at least {COLLAPSED:g} nats counts as surviving, {at}."
             return ["Where will the KL survive? Mark those schedules on the map, then uncover it.", rests]
         if not found or match is None:
-            closest = f"The closest stored weights differ by {plan.match.apart:.2f} on average." if plan.match else ""
-            return ["No stored run like this: train it.", closest]
+            rests = f"{self._name()}; word dropout {self['word_dropout']:g}; {at}."
+            rests += f" The closest stored weights differ by {plan.match.apart:.2f} on average." if plan.match else ""
+            return ["No stored run like this: train it.", rests[0].upper() + rests[1:]]
         values = [mark["kl"] for mark in found]
         text = f"{at[0].upper()}{at[1:]}: KL {mean(values):.3f}; {fate(mean(values))}."
         if str(match) == "close":

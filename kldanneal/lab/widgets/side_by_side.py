@@ -197,7 +197,7 @@ class SideBySide(TrainingPanel):
         else:
             words = "They are the same" + (f" until update {same:,}." if same < self.steps else ".")
             self.result(f"Left: {self.sides['left'].name()}. Right: {self.sides['right'].name()}. {words}",
-                        "Which of them keeps the KL? Decide, then train both.")  # fmt: skip
+                        f"Seed {self['seed']}, word dropout {self['word_dropout']:g}. Predict, then train both.")  # fmt: skip
 
     def _lasts(self, record: records.Record, until: int) -> str:
         if until == self.steps:

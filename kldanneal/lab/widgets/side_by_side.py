@@ -196,8 +196,8 @@ class SideBySide(TrainingPanel):
             self.result(f"Stopped after {step:,} of {until:,} updates. Press \u201cGo on\u201d.", "Nothing is lost.")
         else:
             words = "They are the same" + (f" until update {same:,}." if same < self.steps else ".")
-            self.result(f"Left: {self.sides['left'].name()}. Right: {self.sides['right'].name()}. {words}",
-                        f"Seed {self['seed']}, word dropout {self['word_dropout']:g}. Predict, then train both.")  # fmt: skip
+            rests = f"Seed {self['seed']}, word dropout {self['word_dropout']:g}. Predict, then train both."
+            self.result(f"Left: {self.sides['left'].name()}. Right: {self.sides['right'].name()}. {words}", rests)
 
     def _lasts(self, record: records.Record, until: int) -> str:
         if until == self.steps:

@@ -127,6 +127,15 @@ def made_up_map(sizes=(62, 500, 2000), seeds=(0, 1), distances=(0, 500, 4000)):
             kl = round(kept * (1 - distance / 10_000) + 0.01 * job.seed, 4)
             values = {"kl": kl, "reconstruction": 14 - kl, "neg_elbo": 14.0, "iw_nll": 13.9, "active_units": 3}
             measured.append({"update": low + distance, "distance": distance, **values, "mutual_information": -0.0001})
+        end = job.updates - low  # measured as well, and no distance that was asked for
+        measured += [{**measured[-1], "update": job.updates, "distance": end}] if end not in distances else []
         curve = [kept] * (job.updates // 50)
-        runs.append({"job": asdict(job), "measured": measured, "kl_curve": curve, "reconstruction_curve": curve})
+        runs.append(
+            {
+                "job": {**asdict(job), "distances": list(distances)},
+                "measured": measured,
+                "kl_curve": curve,
+                "reconstruction_curve": curve,
+            }
+        )
     return runs

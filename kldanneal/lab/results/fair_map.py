@@ -84,8 +84,8 @@ class FairMap:
         self.sizes = sorted({cell.size for cell in cells if cell.course != CONSTANT})
         self.weights = sorted({cell.size for cell in cells if cell.course == CONSTANT})
         self.word_dropouts = sorted({word_dropout for _, word_dropout in self.runs})
-        marks = [mark["distance"] for run in runs for mark in run["measured"]]
-        self.distances = sorted({distance for distance in marks if distance >= 0})
+        # the distances that were asked for; the end of a run is measured as well, wherever it is
+        self.distances = sorted({distance for run in runs for distance in run["job"]["distances"]})
 
     def measured(self, cell: Cell, word_dropout: float, distance: int) -> list[dict[str, Any]]:
         """The measures of every seed at a distance; none if they are not stored."""

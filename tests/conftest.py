@@ -17,6 +17,7 @@ from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.results import stored
 from kldanneal.lab.results.jobs import Job, train
+from kldanneal.lab.results.parts import fair_map
 
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("kldanneal", deadline=None, derandomize=True)  # no verdict by the clock or by luck
@@ -124,3 +125,30 @@ def our_threads():
     """The threads that train, or that a comparison trains in."""
     names = ("kldanneal", "ThreadPoolExecutor")
     return [thread.name for thread in threading.enumerate() if thread.name.startswith(names)]
+
+
+def made_up_map(sizes=(62, 500, 2000), seeds=(0, 1), distances=(0, 500, 4000)):
+    """A small map of schedules whose jobs are real and whose numbers are made up: longer ramps keep more KL."""
+    runs = []
+    for job in fair_map():
+        length = job.annealer["total_steps"]
+        if job.seed not in seeds or (length and length not in sizes):
+            continue
+        kept = (length or 2000 * (1 - job.annealer.get("max_weight", 1.0))) / 1000 * (2 if "cycles" in job.label else 1)
+        low, measured = job.last_low(), []
+        for distance in distances:
+            kl = round(kept * (1 - distance / 10_000) + 0.01 * job.seed, 4)
+            values = {"kl": kl, "reconstruction": 14 - kl, "neg_elbo": 14.0, "iw_nll": 13.9, "active_units": 3}
+            measured.append({"update": low + distance, "distance": distance, **values, "mutual_information": -0.0001})
+        end = job.updates - low  # measured as well, and no distance that was asked for
+        measured += [{**measured[-1], "update": job.updates, "distance": end}] if end not in distances else []
+        curve = [kept] * (job.updates // 50)
+        runs.append(
+            {
+                "job": {**asdict(job), "distances": list(distances)},
+                "measured": measured,
+                "kl_curve": curve,
+                "reconstruction_curve": curve,
+            }
+        )
+    return runs

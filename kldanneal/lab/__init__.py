@@ -23,7 +23,7 @@ Rooms and files, in reading order; each imports only from those above it:
 from importlib import import_module
 from importlib.util import find_spec
 
-for _package in ("torchtext", "numpy", "scipy", "matplotlib", "tqdm", "platformdirs", "ipywidgets"):
+for _package in ("torchtext", "numpy", "scipy", "matplotlib", "tqdm", "platformdirs", "anywidget"):
     if find_spec(_package) is None:
         raise ModuleNotFoundError(
             f"kldanneal.lab needs {_package}, which is not installed. Install the extra that brings it: "
@@ -58,8 +58,12 @@ _HOMES = {
     "threads": ("cores",),
     "widgets.driver": ("DriveTheWeight",),
     "widgets.figures": ("plot_driven", "plot_side_by_side", "plot_units"),
-    "widgets.explorer": ("ScheduleExplorer", "plot_map", "plot_outcome"),
+    "results.sweep_pictures": ("plot_map", "plot_outcome"),
+    "widgets.explorer": ("ScheduleExplorer",),
     "widgets.side_by_side": ("SideBySide",),
+    "widgets.small": ("GaussianKL", "LinearSwitches"),
+    "widgets.writers": ("OwnSentence", "ZSliders"),
+    "widgets.predictions": ("Prediction",),
     "notebook": ("start",),
 }
 __all__ = sorted(name for names in _HOMES.values() for name in names)

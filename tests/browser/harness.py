@@ -1,5 +1,6 @@
 """JupyterLab in Chromium: open a notebook, run its cells, move its widgets, and collect everything that goes wrong."""
 
+import ast
 import json
 import os
 import re
@@ -44,20 +45,33 @@ ANSWERED = """() => {
     const late = new Promise(resolve => setTimeout(() => resolve(['it does not answer']), 20000));
     return Promise.race([three, late]).then(said => [...window.kernelErrors, ...said]) }"""
 SHUT_DOWN = "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
-#: A number for the pixels of each picture: a new address of the same pixels is no change.
-PIXELS = """area => [...area.querySelectorAll('img.widget-image')].map(picture => {
-    if (!picture.complete || !picture.naturalWidth) return 0;
-    const canvas = new OffscreenCanvas(picture.naturalWidth, picture.naturalHeight), context = canvas.getContext('2d');
-    context.drawImage(picture, 0, 0);
-    const pixels = new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
-    let sum = 17;
-    for (const pixel of pixels) sum = (Math.imul(sum, 31) + pixel) | 0;
-    return sum })"""
-CHOSEN = "one => one.classList.contains('mod-active') || !!one.querySelector('input:checked')"
-TOO_WIDE = """area => [area, ...area.querySelectorAll('.widget-box, .widget-image, .widget-html')]
-    .filter(part => part.scrollWidth > part.clientWidth + 2
+#: What a panel shows: its charts, tables and texts, without the numbers that name clip paths and captions.
+SHOWN = """area => [...area.querySelectorAll('.kl-chart, .kl-map, .kl-table, .kl-text')]
+    .map(part => part.outerHTML.replace(/(kl-clip-|kl-)[0-9]+(-[0-9]+)?/g, ''))"""
+TOO_WIDE = """area => [area, ...area.querySelectorAll('*')]
+    .filter(part => !part.closest('.kl-scrolled, svg'))
+    .filter(part => part.scrollWidth > part.clientWidth + 2 && getComputedStyle(part).display !== 'inline'
         || part.getBoundingClientRect().right > document.documentElement.clientWidth + 2)
-    .map(part => `${part.className}: ${part.scrollWidth} px in ${part.clientWidth}`)"""
+    .map(part => `${part.tagName} ${part.className}: ${part.scrollWidth} px in ${part.clientWidth}`)"""
+#: What the page knows of each control, and what its element shows.
+CONTROLS = """area => Object.fromEntries([...area.querySelectorAll('.kl-control')].map(box => {
+    const { state } = box, input = box.querySelector('input, select, button');
+    const shown = { range: () => state.options ? state.options[+input.value][0] : +input.value,
+        choice: () => state.options[[...box.querySelectorAll('input')].findIndex(one => one.checked)]?.[0] ?? '',
+        select: () => state.options[input.selectedIndex]?.[0], check: () => input.checked,
+        field: () => state.number ? +input.value : input.value, button: () => input.textContent }[state.kind]();
+    return [box.dataset.name, [state.kind === 'button' ? state.label : state.value, shown]] }))"""
+#: The controls that a person can change now.
+CAN = """area => [...area.querySelectorAll('.kl-control')].filter(box => box.checkVisibility())
+    .filter(box => !box.querySelector(':disabled, [aria-disabled=true]'))
+    .filter(({ state }) => state.options ? state.options.length > 1 : state.kind !== 'range' || state.max > state.min)
+    .map(box => box.dataset.name)"""
+#: Evaluates an expression in the kernel; what it gives has to be JSON.
+ASK = """async code => {
+    const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    const options = { code: '', silent: true, store_history: false, user_expressions: { it: code } };
+    const { content } = await kernel.requestExecute(options).done;
+    return content.user_expressions.it.data['text/plain'] }"""
 
 
 def find_chromium() -> str | None:
@@ -139,10 +153,19 @@ class OpenNotebook:
         page.on("console", self._listen)
         page.on("pageerror", lambda error: self._said.append(f"page: {error}"))
         page.goto(f"{lab.url}/lab/tree/{name}.ipynb?reset", wait_until="domcontentloaded")
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-        page.wait_for_function(KERNEL_IS, arg="idle", timeout=60_000)
-        page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-        page.evaluate(LISTEN)
+        self._opened()
+
+    def _opened(self) -> None:
+        self.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+        self.page.wait_for_function(KERNEL_IS, arg="idle", timeout=60_000)
+        self.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+        self.page.evaluate(LISTEN)
+
+    def reload(self) -> None:
+        """Saves the notebook, and loads the page again; the kernel lives on."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        self.page.reload(wait_until="domcontentloaded")
+        self._opened()
 
     def _listen(self, message: Any) -> None:
         if message.type == "error":
@@ -155,9 +178,15 @@ class OpenNotebook:
         self.page.wait_for_function(KERNEL_IS, arg="idle", timeout=20_000)
 
     def widgets(self) -> list[Any]:
-        """The outputs that hold a live picture, one a widget."""
-        outputs = self.page.locator(".jp-OutputArea-output:has(img.widget-image)")
-        return [outputs.nth(i) for i in range(outputs.count())]
+        """The panels, in the order of the page."""
+        self.page.locator(".kl-panel").first.wait_for(timeout=60_000)
+        panels = self.page.locator(".kl-panel")
+        return [panels.nth(i) for i in range(panels.count())]
+
+    def ask(self, expression: str) -> Any:
+        """The value of an expression in the kernel, by way of JSON."""
+        answer = self.page.evaluate(ASK, f"__import__('json').dumps({expression})")
+        return json.loads(ast.literal_eval(answer))
 
     def complaints(self) -> list[str]:
         self.page.wait_for_timeout(200)
@@ -167,7 +196,7 @@ class OpenNotebook:
             lines = log.read().decode("utf-8", errors="replace").splitlines()
         said = [*self._said, *(f"kernel: {error}" for error in errors)]
         said += [f"server: {line}" for line in lines if re.match(r"\[[EC] |\S*(Error|Exception)\b", line)]
-        shown = self.page.locator(".widget-html pre", has_text=re.compile("Error|Exception|Interrupt"))
+        shown = self.page.locator(".kl-error")
         said += [f"widget: {text}" for text in shown.all_inner_texts()]  # where the package's widgets show their errors
         return [text for text in said if not any(re.search(harmless, text) for harmless in HARMLESS)]
 
@@ -181,48 +210,52 @@ class OpenNotebook:
         self.page.evaluate(SHUT_DOWN)
 
 
-# --------------------------------------------------------------------------------- one widget: an output with pictures
+# ------------------------------------------------------------------------------------------------ one widget: a panel
 
 
-def pixels(area: Any) -> list[int]:
-    return area.evaluate(PIXELS)
+def shown(area: Any) -> list[str]:
+    return area.evaluate(SHOWN)
 
 
-def settled(area: Any, seconds: float = 20) -> list[int]:
-    """The pictures, once they have been the same for half a second."""
-    deadline, before, same = time.monotonic() + seconds, pixels(area), 0
-    while same < 5 or 0 in before:
-        assert time.monotonic() < deadline, "the pictures never come to rest"
+def settled(area: Any, seconds: float = 30) -> list[str]:
+    """What is shown, once it has been the same for half a second."""
+    deadline, before, same = time.monotonic() + seconds, shown(area), 0
+    while same < 5:
+        assert time.monotonic() < deadline, "the panel never comes to rest"
         area.page.wait_for_timeout(100)
-        now = pixels(area)
+        now = shown(area)
         same, before = same + 1 if now == before else 0, now
     return before
 
 
 @contextmanager
-def picture_changes(area: Any, what: str, seconds: float = 15) -> Iterator[None]:
-    """Fails unless what is done inside changes a picture of the widget. The pictures must be at rest before."""
+def picture_changes(area: Any, what: str, seconds: float = 30) -> Iterator[None]:
+    """Fails unless what is done inside changes what the panel shows. It must be at rest before."""
     before = settled(area)
     yield
     deadline = time.monotonic() + seconds
-    while (now := pixels(area)) == before or 0 in now:
-        assert time.monotonic() < deadline, f"{what}: no picture changed"
+    while shown(area) == before:
+        assert time.monotonic() < deadline, f"{what}: nothing changed"
         area.page.wait_for_timeout(50)
 
 
-def name_of(control: Any) -> str:
-    """The label of a control, or the text on it."""
-    texts = [*control.locator(".widget-label").all_inner_texts(), control.inner_text()]
-    return next((text for text in (text.strip("\u200b \n") for text in texts) if text), "?")  # a box has an empty label
+def control(area: Any, name: str) -> Any:
+    """The box of a control, by its name in the kernel."""
+    return area.locator(f".kl-control[data-name='{name}']")
 
 
-def is_enabled(slider: Any) -> bool:
-    return slider.is_visible() and slider.locator("[disabled]").count() == 0
+def names(area: Any) -> list[str]:
+    """The controls that can be acted on now."""
+    return area.evaluate(CAN)
 
 
-def press(slider: Any, presses: int = 4) -> None:
+def kind_of(box: Any) -> str:
+    return box.evaluate("box => box.state.kind")
+
+
+def press(box: Any, presses: int = 4) -> None:
     """Moves a slider by the keyboard: to the right or, where it is at its end, to the left."""
-    handle, readout = slider.locator(".noUi-handle").first, slider.locator(".widget-readout")
+    handle, readout = box.locator("input"), box.locator("output")
     before = readout.inner_text()
     handle.focus()
     for key in ("ArrowRight", "ArrowLeft"):
@@ -230,79 +263,59 @@ def press(slider: Any, presses: int = 4) -> None:
             handle.press(key)
         if readout.inner_text() != before:
             return
-    raise AssertionError(f"{name_of(slider)}: the keys do not move it")
+    raise AssertionError(f"{box.get_attribute('data-name')}: the keys do not move it")
 
 
-def drag(slider: Any, share: float = 0.3) -> None:
-    """Drags a slider's handle with the mouse, by a share of its length: to the left where it is in the right half."""
-    mouse, handle = slider.page.mouse, slider.locator(".noUi-handle").first
+def drag(box: Any, to: float = 0.7) -> None:
+    """Drags a slider's handle with the mouse, to a share of its length."""
+    mouse, handle = box.page.mouse, box.locator("input")
     handle.scroll_into_view_if_needed()
-    box, line = handle.bounding_box(), slider.locator(".noUi-base").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    way = share * line["width"] * (1 if x < line["x"] + line["width"] / 2 else -1)
+    line = handle.bounding_box()
+    state = box.evaluate("box => { const i = box.querySelector('input'); return (i.value - i.min) / (i.max - i.min) }")
+    x, y = line["x"] + 8 + state * (line["width"] - 16), line["y"] + line["height"] / 2
     mouse.move(x, y)
     mouse.down()
-    mouse.move(x + way, y, steps=6)
+    mouse.move(line["x"] + to * line["width"], y, steps=6)
     mouse.up()
 
 
-def button(area: Any, text: str) -> Any:
-    """The button with this text."""
-    return area.locator("button.widget-button", has_text=re.compile(f"^\\s*{re.escape(text)}\\s*$"))
+def act(box: Any, draw: Any = None) -> None:
+    """Does something with a control that changes its value; ``draw`` picks one of several ways, by default the next."""
+    kind = kind_of(box)
+    if kind == "range":
+        press(box, 1 if draw is None else draw.randint(1, 4))
+    elif kind == "button":
+        box.locator("button").click()
+    elif kind == "check":
+        box.locator("input").click()
+    elif kind == "choice":
+        others = box.locator("input:not(:checked)")
+        others.nth(0 if draw is None else draw.randrange(others.count())).click()
+    elif kind == "select":
+        chosen, count = box.locator("select").evaluate("one => [one.selectedIndex, one.options.length]")
+        box.locator("select").select_option(index=(chosen + (1 if draw is None else draw.randrange(1, count))) % count)
+    else:
+        field = box.locator("input")
+        new = "2" if field.input_value() != "2" else "3"
+        field.fill(new if draw is None else str(draw.randint(1, 9)))
+        field.press("Enter")
 
 
-def operate(area: Any, leave: tuple[str, ...] = (), seconds: float = 15) -> list[str]:
-    """Moves every control of a widget, and fails unless a picture changes each time. Returns what was moved.
+def operate(area: Any, leave: tuple[str, ...] = (), seconds: float = 30) -> list[str]:
+    """Acts on every control that can be acted on, and fails unless the panel changes each time. Returns their names.
 
     Args:
-        leave: names of controls (the label, or the text of a button) that another test looks at.
-        seconds: how long a picture may take.
+        leave: names of controls that another test looks at.
+        seconds: how long a change may take.
     """
-    moved, disabled = [], []
-
-    def each(selector: str) -> list[tuple[str, Any]]:
-        controls = area.locator(selector).all()
-        return [
-            (name, control) for name, control in zip(map(name_of, controls), controls, strict=True) if name not in leave
-        ]
-
-    def move(sliders: list[tuple[str, Any]]) -> None:
-        for name, slider in sliders:
-            if not is_enabled(slider):
-                disabled.append((name, slider))
-            else:
-                with picture_changes(area, f"{name}, by the keyboard", seconds):
-                    press(slider)
-                if not any(text.endswith("by the mouse") for text in moved):
-                    with picture_changes(area, f"{name}, by the mouse", seconds):
-                        drag(slider)
-                    moved.append(f"{name}, by the mouse")
-                moved.append(name)
-
-    move(each(".widget-slider"))
-    for name, dropdown in each(".widget-dropdown"):
-        select = dropdown.locator("select")
-        chosen, count = select.evaluate("one => [one.selectedIndex, one.options.length]")
+    area.evaluate("area => area.querySelectorAll('details').forEach(one => { one.open = true })")
+    done: list[str] = []
+    while todo := [name for name in names(area) if name not in (*leave, *done)]:
+        name = todo[0]  # an action may bring others into view
         with picture_changes(area, name, seconds):
-            select.select_option(index=(chosen + 1) % count)
-        moved.append(name)
-    for name, box in each(".widget-checkbox"):
-        with picture_changes(area, name, seconds):
-            box.locator("input").click()
-        moved.append(name)
-    for name, choice in each(".widget-toggle-buttons button, .widget-radio-box label"):
-        if not choice.evaluate(CHOSEN):
-            with picture_changes(area, name, seconds):
-                choice.click()
-            moved.append(name)
-    for name, one in each("button.widget-toggle-button:not(.widget-toggle-buttons *), button.widget-button"):
-        with picture_changes(area, name, seconds):
-            one.click()
-        moved.append(name)
-    later, disabled[:] = list(disabled), []
-    move(later)  # a box or a choice has enabled them
-    assert not disabled, f"sliders that are never enabled, or never shown: {[name for name, _ in disabled]}"
-    return moved
+            act(control(area, name))
+        done.append(name)
+    return done
 
 
 def fits_a_phone(area: Any) -> list[str]:

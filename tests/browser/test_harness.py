@@ -2,44 +2,38 @@
 
 import nbformat.v4 as nb
 import pytest
-from harness import drag, excerpt, fits_a_phone, operate, pixels, press, settled
+from harness import act, control, drag, excerpt, fits_a_phone, operate, press, settled, shown
 
 SETUP = """
-import io
-import ipywidgets as W
-from PIL import Image
-from IPython.display import Javascript, display
+from IPython.display import HTML, Javascript, display
+from kldanneal.lab.widgets import charts, controls
+from kldanneal.lab.widgets.panel import Panel
 
-def png(*colour, width=300):
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, 100), tuple(int(part) % 256 for part in colour)).save(buffer, format="png")
-    return buffer.getvalue()
+class Toy(Panel):
+    def __init__(self, act=lambda name: None, **inputs):
+        self.act_on, self.clicks = act, 0
+        names = [f"control:{name}" for name in inputs]
+        super().__init__("Toy", [[names, ["text:result", "text:error", "chart:one"]]], inputs)
+        self.refresh()
+
+    def acted(self, name, value):
+        self.clicks += name == "next"
+        if self.act_on:
+            self.act_on(name)
+
+    def draw(self):
+        if self.act_on is not None:
+            said = [control.value for control in self.inputs.values()]
+            self.result(f"{said} {self.clicks}")
+            lines = [charts.line([0, self.clicks + 1], "blue")]
+            self.show("chart:one", charts.chart("a line", (0, 1), "x", [charts.panel("y", (0, 9), 80, lines=lines)]))
 """
 WORKS = """
-colour = W.IntSlider(value=255, min=0, max=255, description="colour")
-other = W.IntSlider(description="other", disabled=True)
-on, which = W.Checkbox(description="on"), W.Dropdown(options=["red", "green"], description="which")
-kind, small = W.SelectionSlider(options=["a", "b", "c"], description="kind"), W.ToggleButton(description="small")
-button, clicks = W.Button(description="Next"), []
-one_of = W.ToggleButtons(options=["A", "B", "C"], value="B")
-picture = W.Image(value=png(0, 0, 0), layout=W.Layout(max_width="100%"))
-
-def draw(_=None):
-    other.disabled = not on.value
-    red = (colour.value + 9 * on.value, other.value, 50 * len(clicks) + 7 * kind.index + small.value + 3 * one_of.index)
-    picture.value = png(*(red if which.value == "red" else red[::-1]))
-
-for control in (colour, other, on, which, kind, small, one_of):
-    control.observe(draw, "value")
-button.on_click(lambda _: (clicks.append(1), draw()))
-W.VBox([colour, other, on, which, kind, small, one_of, button, picture])
+Toy(colour=controls.slider("colour", 0, 0, 255, 1), kind=controls.choice("kind", [("a", "A"), ("b", "B")], "a"),
+    which=controls.select("which", [(1, "one"), (2, "two")], 1), on=controls.check("on", False),
+    size=controls.number_field("size", 1, 0, 9), word=controls.text_field("word", "x"), next=controls.button("Next"))
 """
-ONE_SLIDER = """
-slider = W.IntSlider(description="colour")
-picture = W.Image(value=png(9, 9, 9))
-slider.observe(lambda change, picture=picture: {act}, "value")
-W.VBox([slider, picture])
-"""
+ONE_SLIDER = "toy = Toy({act}, colour=controls.slider('colour', 0, 0, 255, 1)); {after}; toy"
 
 
 def notebook(*sources, tags=()):
@@ -50,47 +44,55 @@ def notebook(*sources, tags=()):
     return nb.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
-def test_every_control_is_moved_and_nothing_is_wrong(opened):
+def test_every_control_is_acted_on_and_nothing_is_wrong(opened):
     page = opened(notebook(WORKS), "works")
     (area,) = page.widgets()
     page.screenshot("before")
-    names = ["colour, by the mouse", "colour", "kind", "which", "on", "A", "B", "C", "small", "Next", "other"]
-    assert operate(area) == names
+    assert operate(area) == ["colour", "kind", "which", "on", "size", "word", "next"]
+    before = settled(area)
+    drag(control(area, "colour"))
+    assert settled(area) != before
     assert page.complaints() == []
     assert fits_a_phone(area) == []
     page.screenshot("phone")
 
 
+def test_a_double_click_is_one_click_and_keys_reach_the_panel_only(opened):
+    page = opened(notebook(WORKS), "clicks")
+    (area,) = page.widgets()
+    control(area, "next").locator("button").dblclick()
+    settled(area)
+    assert area.locator(".kl-result").inner_text().endswith("] 1")
+    cells = page.page.locator(".jp-Cell").count()
+    control(area, "colour").locator("input").focus()
+    for key in ("a", "b", "d", "d", "x", "ArrowDown", "PageUp"):  # which JupyterLab would take as commands
+        page.page.keyboard.press(key)
+    assert page.page.locator(".jp-Cell").count() == cells and page.complaints() == []
+
+
 def test_what_goes_wrong_is_seen(opened):
-    new_bytes = "setattr(picture, 'value', bytes(picture.value) + b' ')"  # after the end of a PNG: no other pixels
-    sources = [ONE_SLIDER.format(act=act) for act in ("None", new_bytes, "1 / 0")]
-    sources += ["W.HBox([W.Image(value=png(1, 2, 3), layout=W.Layout(width='800px', flex='0 0 auto'))])"]
+    frozen = "setattr(toy, 'act_on', None)"
+    sources = [ONE_SLIDER.format(act="lambda name: None", after=frozen)]
+    sources += [ONE_SLIDER.format(act="lambda name: 1 / 0", after="0")]
     page = opened(notebook(*sources), "wrong")
-    still, same, broken, wide = page.widgets()
-    for area in (still, same):
-        source = area.locator("img").get_attribute("src")
-        with pytest.raises(AssertionError, match="colour, by the keyboard: no picture changed"):
-            operate(area, seconds=2)
-        assert (area.locator("img").get_attribute("src") == source) == (area is still)
-    assert operate(still, leave=("colour",)) == []
-    assert page.complaints() == []
-
-    before = settled(broken)
-    for move in (press, drag):
-        seen = len(page.complaints())
-        move(broken.locator(".widget-slider"))
-        assert {"kernel: ZeroDivisionError: division by zero"} == set(page.complaints()[seen:])
-    assert pixels(broken) == before
-    assert fits_a_phone(wide) != []
-    assert fits_a_phone(still) == []
+    still, broken = page.widgets()
+    with pytest.raises(AssertionError, match="colour: nothing changed"):
+        operate(still, seconds=2)
+    assert operate(still, leave=("colour",)) == [] and page.complaints() == []
+    press(control(broken, "colour"), 1)
+    settled(broken)
+    assert "widget: ZeroDivisionError: division by zero" in page.complaints()
+    before = shown(broken)
+    act(control(broken, "colour"))
+    assert settled(broken) != before
+    still.evaluate("area => { area.firstChild.style.width = '900px' }")
+    assert fits_a_phone(still) != []
 
 
-def test_errors_of_a_cell_of_the_page_of_the_log_and_on_show_are_seen(opened):
+def test_errors_of_a_cell_of_the_page_and_of_the_log_are_seen(opened):
     sources = ["Javascript('console.error(1 + 1)')", "Javascript('setTimeout(() => nothing.here)')"]
-    sources += [
-        "display(W.HTML('<pre>ValueError: on show</pre>'))",
-        "import os; os.write(2, b'OSError: in the log\\n')",
-    ]
+    sources += ["display(HTML('<div class=kl-error>ValueError: on show</div>'))"]
+    sources += ["import os; os.write(2, b'OSError: in the log\\n')"]
     page = opened(notebook(*sources, "1 / 0"), "errors")
     said = "\n".join(page.complaints())
     for part in ("console: 2", "page: nothing", "widget: ValueError", "server: OSError", "kernel: ZeroDivisionError"):

@@ -10,7 +10,7 @@ from PIL import Image
 
 import kldanneal
 from kldanneal.lab.notebook import small_png, start
-from kldanneal.lab.widgets.explorer import plot_map
+from kldanneal.lab.results.sweep_pictures import plot_map
 
 
 def test_it_says_what_it_runs_on(capsys):

@@ -1,9 +1,15 @@
-"""Widgets for the notebooks (ipywidgets 7.7 or 8): controls around functions that draw. No measuring is in here.
+"""Widgets for the notebooks, on one base: native controls and SVG charts in a custom widget. No measuring is in here.
 
-explorer      shape a schedule, and see the closest stored run
-side_by_side  two schedules train at the same time
-driver        move the KL weight by hand while a model trains
-figures       the figures whose lines move
-picture       a figure that follows a slider
-background    training that never blocks a widget
+panel         the base: what is shared by all (panel.js, charts.js and panel.css draw it in the page)
+controls      sliders, choices, fields, buttons
+charts        charts as plain data
+background    training that never blocks a widget; interrupts, so that the kernel's interrupt stops it
+records       the history of runs, which outlives a widget
+explorer      the map of stored schedules, with a guess (guess_map)
+side_by_side  any two schedules (schedule_controls), trained at the same time
+driver        move the KL weight by hand while a model trains (driver_view, missions)
+small         the KL of one dimension; the linear VAE
+writers       one's own sentence; z sliders (sentences)
+predictions   a question that is answered before it is shown
+figures       static pictures of drives and comparisons
 """

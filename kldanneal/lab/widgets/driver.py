@@ -1,37 +1,56 @@
-"""The KL weight in the student's hand: a model trains, and KL, reconstruction and active units answer."""
+"""The KL weight in the student's hand: a model trains, and KL, reconstruction, units and sentences answer."""
 
+import html
 import time
-from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
+from typing import Any, NamedTuple
 
-import ipywidgets as W
 import torch
 
 from kldanneal.lab.corpora.corpus import Corpus, Sentences
 from kldanneal.lab.corpora.load import load_corpus
-from kldanneal.lab.metrics import MEASURES, Metrics, evaluate
-from kldanneal.lab.plots import EMPTY, History
+from kldanneal.lab.metrics import COLLAPSED, Metrics, evaluate
 from kldanneal.lab.probe import posteriors
-from kldanneal.lab.tables import table
 from kldanneal.lab.training.hand import HandWeight, Replay
 from kldanneal.lab.training.run import Run, check_run, pick_device
 from kldanneal.lab.training.schedules import NAMED, parse_schedule
 from kldanneal.lab.training.settings import QUICK, Settings
-from kldanneal.lab.widgets.background import Background, Stop
-from kldanneal.lab.widgets.figures import DrivePlot, UnitsPlot
-from kldanneal.lab.widgets.picture import Picture
+from kldanneal.lab.widgets import controls, records
+from kldanneal.lab.widgets.background import Stop
+from kldanneal.lab.widgets.driver_view import history_table, run_chart, units_chart
+from kldanneal.lab.widgets.missions import Missions
+from kldanneal.lab.widgets.panel import TrainingPanel
+from kldanneal.lab.widgets.sentences import kept
 
 SCHEDULES = [*NAMED, "linear:ratio=0.9"]  # the last is one ramp over nine tenths of the run
 PACE = 30  # updates a second: 2,000 take 67 s, so a hand has time; at full speed they would take a dozen
 LOOK = 0.3  # seconds between two looks at the held-out sentences
 LOOKED_AT = 200  # held-out sentences
+SENTENCES = 2  # that are reconstructed while driving
+ROWS = [
+    [["control:weight", "control:toggle", "control:new", "control:replay", "control:save", "text:result", "text:error"],
+     ["text:missions", "control:pace", "control:schedule", "control:train"]],
+    [["chart:run"], ["chart:units", "text:sentences"]],
+    [["table:history"]],
+]  # fmt: skip
 
 
-class DriveTheWeight(W.VBox):
+class Look(NamedTuple):
+    """One look at the held-out sentences: what it saw, and after how many updates."""
+
+    update: int
+    metrics: Metrics
+    variances: list[float]  # of mu in each latent dimension
+    sentences: list[tuple[str, str]]  # a held-out one, and what the model writes from its mu
+    zero: str  # what it writes from z = 0
+
+
+class DriveTheWeight(TrainingPanel):
     """A slider for the KL weight while the LSTM VAE trains at a pace that a hand can follow.
 
-    Paused, it goes on where it was. The drive can be replayed on the same seed, and any schedule trained on that seed
-    to compare with, both at full speed.
+    Paused, it goes on where it was. A drive can be replayed on the same seed, compared with any schedule on that seed,
+    and saved as a schedule for the side-by-side. Every drive stays as a row; a click on it brings it back.
 
     Args:
         corpus (Corpus, optional): what is learnt. Default: the toy language.
@@ -48,199 +67,212 @@ class DriveTheWeight(W.VBox):
         pick_device(device)
         self.held_out = first(self.corpus.valid, LOOKED_AT)
         self._new_run = partial(Run, self.corpus, settings=settings, seed=seed, device=device)
-        self.hand = HandWeight()
-        self.run: Run | None = None  # what is driven
-        self.other: Run | None = None  # what was trained last at full speed, up to the step self.end
-        self.end = 0
-        self.again: Run | None = None  # its replay
-        self.schedules: dict[str, Run] = {}  # those that were trained, by name
-        self.metrics: dict[str, Metrics] = {}  # rows of the table
-        self.seen: tuple[Metrics, list[float]] | None = None  # the last look at the held-out sentences
-        self._job = ""  # what trains: drive, replay or the name of a schedule
+        self.shelf = records.shelf("driver", self.corpus.digest, tuple(asdict(settings).items()), seed, device)
+        self.record: records.Record | None = None  # the drive that is shown
+        self.training: records.Record | None = None  # what trains
+        schedules = [(name, name) for name in SCHEDULES]
+        super().__init__(
+            "Drive the KL weight by hand",
+            ROWS,
+            {
+                "weight": controls.slider("KL weight β", 0, 0, 1, 0.01, "", "The next update uses this weight"),
+                "toggle": controls.button("Start", primary=True, busy="Preparing \u2026"),
+                "new": controls.button("New drive", tip="The drive so far stays as a row below"),
+                "replay": controls.button("Replay", busy="Preparing \u2026",
+                                          tip="Trains on the same seed with the weights of this drive, at full speed"),
+                "save": controls.button("Save as a schedule", tip="Then the side-by-side offers it"),
+                "pace": controls.slider("pace", PACE, 10, 200, 10, "updates / s"),
+                "schedule": controls.select("compare with", schedules, "cyclical"),
+                "train": controls.button("Train this schedule", busy="Preparing \u2026"),
+            },
+        )  # fmt: skip
+        drives = [record for record in self.shelf.records if record.parts["kind"] == "drive"]
+        if drives:
+            self.record = drives[-1]
+        self.refresh()
 
-        def wide(description: str, width: str) -> dict:
-            layout = W.Layout(width="100%", max_width=width)
-            return {"description": description, "style": {"description_width": "7em"}, "layout": layout}
-
-        self.weight = W.FloatSlider(value=0, min=0, max=1, step=0.01, **wide("KL weight", "44em"))
-        self.pace = W.IntSlider(value=PACE, min=10, max=200, step=10, **wide("updates / s", "24em"))
-        self.toggle = W.Button(button_style="primary")
-        self.reset = W.Button(description="Reset")
-        self.replay = W.Button(description="Replay")
-        self.schedule = W.Dropdown(options=SCHEDULES, value="cyclical", **wide("compare with", "20em"))
-        self.train = W.Button(description="Train this schedule")
-        self.progress = W.IntProgress(max=settings.steps, layout=W.Layout(width="12em"))
-        self.numbers, self.verdict, self.table = W.HTML(), W.HTML(), W.HTML()
-        self.background = Background("DriveTheWeight", self._tick, self._ended)
-        self.plot = DrivePlot(settings.steps, self.corpus)
-        self.units = UnitsPlot(settings.latent)
-        self.picture = Picture(self.plot.figure, self.plot.moving)
-        self.units_picture = Picture(self.units.figure, self.units.moving)
-        self._plan()
-        for control, callback in ((self.weight, self._moved), (self.schedule, self._chosen)):
-            control.observe(self.background.guard(callback), "value")
-        for button, callback in ((self.toggle, self._toggled), (self.reset, self._reset),
-                                 (self.replay, self._replay), (self.train, self._train)):  # fmt: skip
-            button.on_click(self.background.guard(callback))
-        for broad in (self.weight, self.picture, self.units_picture):
-            broad.layout.margin = "0"  # with a margin they would be wider than a phone's page
-        results = W.VBox([self.units_picture, self.verdict, self.table])
-        pictures = W.Box([self.picture, results], layout=W.Layout(flex_flow="row wrap", align_items="flex-start"))
-        results.layout.flex, results.layout.min_width, results.layout.align_items = "1 1 20em", "0", "flex-start"
-        super().__init__([self.weight, _row(self.toggle, self.reset, self.replay, self.pace),
-                          _row(self.schedule, self.train, self.progress), self.background.message, self.numbers,
-                          pictures])  # fmt: skip
+    @property
+    def run(self) -> Run | None:
+        """The drive that is shown."""
+        return self.record.runs["run"] if self.record else None
 
     def drive(self) -> list[float]:
         """The weights of the drive so far, one for each update: for :class:`~kldanneal.lab.training.hand.Replay`."""
-        return self.hand.weights[:]
+        return self.record.parts["hand"].weights[:] if self.record else []
 
-    # ------------------------------------------------------------------------------------------------ what is clicked
+    # ------------------------------------------------------------------------------------------------ what is pressed
 
-    def _moved(self, _change: dict) -> None:
-        self.hand.position = self.weight.value
-        with Picture.lock:
-            self.plot.point(len(self.hand.weights), self.weight.value)
-            self.picture.refresh()
+    def acted(self, name: str, value: Any) -> None:
+        if name == "weight":
+            if self.record:
+                self.record.parts["hand"].position = value
+        elif name == "toggle":
+            self._toggle()
+        elif name == "new":
+            self.background.ask_to_stop()
+            self.record = None
+        elif name == "replay":
+            self._replay()
+        elif name == "train":
+            self._train(self["schedule"])
+        elif name == "save":
+            name = f"drive {self.record.number} (by hand)"
+            records.drives()[name] = self.drive()
+            self.record.parts["saved"] = name
+        elif name == "history":
+            record = self.shelf.get(value)
+            if record.parts["kind"] == "schedule":
+                self.inputs["schedule"].set(record.name)
+            elif not self.background.running:
+                self.record = record if record.parts["kind"] == "drive" else self.shelf.get(record.parts["of"])
 
-    def _chosen(self, _change: dict) -> None:
-        self._plan()
-
-    def _plan(self) -> None:
-        steps = self.settings.steps
-        planned = parse_schedule(self.schedule.value, steps=steps).schedule(steps)
-        with Picture.lock:
-            self.plot.plan(planned)
-        self._draw()
-
-    def _toggled(self, _button: W.Button) -> None:
+    def _toggle(self) -> None:
         if self.background.running:
-            self.toggle.disabled = True  # until it has stopped
             self.background.ask_to_stop()
             return
-        if self.run and self.run.step == self.settings.steps:
-            self._forget()
-        if self.run is None:
-            self.run = self._new_run(annealer=self.hand, name="the run by hand")
-        self._start("drive", self._fit_by_hand)
+        if self.record is None or self.run.step == self.settings.steps:
+            hand = HandWeight(self["weight"])
+            run = self._new_run(annealer=hand, name="drive")
+            self.record = self.shelf.add(f"drive {len(self.shelf.records) + 1}", {}, {"run": run},
+                                         kind="drive", hand=hand, missions=Missions(), look=None)  # fmt: skip
+        self.record.parts["hand"].position = self["weight"]
+        self.training = self.record
+        self.start(partial(self._fit_by_hand, self.record))
 
-    def _reset(self, _button: W.Button) -> None:
-        self.background.stop()
-        self._forget()
-        self.weight.value = 0.0
-        self._draw()
+    def _replay(self) -> None:
+        drive = self.record
+        run = self._new_run(annealer=Replay(self.drive()), name="replay")
+        self.training = self.shelf.add(f"replay of {drive.name}", {}, {"run": run}, kind="replay", of=drive.number)
+        drive.parts["replay"] = self.training
+        self.start(partial(self._fit, self.training, self.run.step))
 
-    def _forget(self) -> None:
-        self.hand = HandWeight(self.weight.value)
-        self.run = self.again = self.seen = None
-        self.metrics.pop("by hand", None)
-        self.verdict.value = ""
+    def _train(self, name: str) -> None:
+        record = self._scheduled(name)
+        if record is None:
+            run = self._new_run(annealer=parse_schedule(name, steps=self.settings.steps), name=name)
+            record = self.shelf.add(name, {}, {"run": run}, kind="schedule", look=None)
+        self.training = record
+        self.start(partial(self._fit, record, self.settings.steps))
 
-    def _replay(self, _button: W.Button) -> None:
-        self.again = self._new_run(annealer=Replay(self.hand.weights), name="the replay")
-        self.verdict.value = ""
-        self._start("replay", partial(self._fit, self.again, self.run.step))
-
-    def _train(self, _button: W.Button) -> None:
-        name, steps = self.schedule.value, self.settings.steps
-        if name not in self.schedules:
-            self.schedules[name] = self._new_run(annealer=parse_schedule(name, steps=steps), name=name)
-        self._start(name, partial(self._fit, self.schedules[name], steps))
+    def _scheduled(self, name: str) -> records.Record | None:
+        found = (record for record in self.shelf.records if record.parts["kind"] == "schedule")
+        return next((record for record in found if record.name == name), None)
 
     # ---------------------------------------------------------------------------------------------------- what trains
 
-    def _start(self, job: str, work: Callable[[Stop], object]) -> None:
-        self._job = job
-        self.background.start(work)
-        self._label()
-
-    def _fit_by_hand(self, stop: Stop) -> None:
-        run, due = self.run, time.monotonic()
-        looked = 0.0
+    def _fit_by_hand(self, record: records.Record, stop: Stop) -> None:
+        run, due, looked = record.runs["run"], time.monotonic(), 0.0
 
         def updated() -> None:
             nonlocal due, looked
             now = time.monotonic()
             if now - looked >= LOOK:
-                self._look(run)
+                self._look(record)
                 looked = now
-            due = max(due, now - 0.1) + 1 / self.pace.value  # skipped updates are caught up, up to 0.1 s
+            due = max(due, now - 0.1) + 1 / self["pace"]  # skipped updates are caught up, up to 0.1 s
             stop.wait(max(0, due - time.monotonic()))
 
         run.fit(stop=stop, on_update=updated)
-        self._look(run)
+        if run.step:
+            self._look(record)
+            metrics = evaluate(run.model, self.corpus.test, iw_samples=1)
+            with self.lock:
+                record.measured("run", metrics)
 
-    def _look(self, run: Run) -> None:
+    def _look(self, record: records.Record) -> None:
+        """Measures a run on held-out sentences. It is in the thread that trains, so the run rests meanwhile."""
+        run = record.runs["run"]
         mu, _ = posteriors(run.model, self.held_out)
-        self.seen = evaluate(run.model, self.held_out, iw_samples=1), mu.var(dim=0).tolist()
+        metrics = evaluate(run.model, self.held_out, iw_samples=1)
+        with torch.no_grad():
+            ids = [self.held_out[i] for i in range(min(SENTENCES, len(self.held_out)))]
+            was_training = run.model.training
+            run.model.eval()
+            codes = [run.model.encode(one[None].to(run.device))[0] for one in ids]
+            *written, zero = run.model.generate(torch.cat([*codes, torch.zeros_like(codes[0])]))
+            run.model.train(was_training)
+        decode = self.corpus.decode
+        sentences = [(decode(one), decode(other)) for one, other in zip(ids, written, strict=True)]
+        look = Look(run.step, metrics, mu.var(dim=0).tolist(), sentences, decode(zero))
+        with self.lock:
+            record.parts["look"] = look
+            if "missions" in record.parts:
+                cyclical = self._scheduled("cyclical")
+                seen = cyclical.parts["look"] if cyclical else None
+                other = records.Moment(seen.update, seen.metrics) if seen else None
+                record.parts["missions"].look(look.update, metrics, run.history()["kl_weight"], other)
 
-    def _fit(self, run: Run, steps: int, stop: Stop) -> None:
+    def _fit(self, record: records.Record, steps: int, stop: Stop) -> None:
         """Trains at full speed, up to a step."""
-
-        self.other, self.end = run, steps
+        run = record.runs["run"]
         run.fit(stop=stop, until=steps)
-        if run.step == steps and run is self.again:
-            self.verdict.value = f'<div style="line-height: 1.5">{compare_runs(self.run, run)}</div>'
-        elif run.step == steps:
-            self.metrics[run.name] = evaluate(run.model, self.corpus.test, iw_samples=1)
+        if run.step < steps:
+            return
+        if record.parts["kind"] == "schedule":
+            self._look(record)
+        metrics = evaluate(run.model, self.corpus.test, iw_samples=1)
+        with self.lock:
+            record.measured("run", metrics)
+            if record.parts["kind"] == "replay":
+                record.parts["verdict"] = compare_runs(self.shelf.get(record.parts["of"]).runs["run"], run)
 
     # --------------------------------------------------------------------------------------------------- what is seen
 
-    def _tick(self) -> None:
-        self._draw()
+    def draw(self) -> None:
+        running, step, steps = self.background.running, self.run.step if self.run else 0, self.settings.steps
+        driving = running and self.training is self.record
+        at_rest = "Start" if step == 0 else "Go on" if step < steps else "Start again"
+        toggle, other = self.inputs["toggle"], self._scheduled(self["schedule"])
+        toggle.label = ("Pause" if driving else "Stop") if running else at_rest
+        toggle.disabled = self.background.stopping
+        for name in ("replay", "save"):
+            self.inputs[name].disabled = running or step == 0
+        self.inputs["new"].disabled = step == 0
+        self.inputs["train"].disabled = running or (other is not None and other.runs["run"].step == steps)
+        look = self.record.parts["look"] if self.record else None
+        self._say(look, driving)
+        missions = self.record.parts["missions"] if self.record else Missions()
+        cyclical = self._scheduled("cyclical")
+        self.show("text:missions", missions.html(bool(cyclical and cyclical.parts["look"])))
+        planned = parse_schedule(self["schedule"], steps=steps).schedule(steps)
+        self.show("chart:run", run_chart(self, other, planned))
+        self.show("chart:units", units_chart(look, self.settings.latent))
+        self.show("text:sentences", _sentences(look))
+        self.show("table:history", history_table(self))
 
-    def _ended(self) -> None:
-        self.toggle.disabled = False
-        self._draw()  # it has stopped, and says so before the table is made
-        if self._job == "drive" and self.run.step:
-            self.metrics["by hand"] = evaluate(self.run.model, self.corpus.test, iw_samples=1)
-            self._draw()
+    def _say(self, look: Look | None, driving: bool) -> None:
+        step, steps = self.run.step if self.run else 0, self.settings.steps
+        if self.background.running and not driving:
+            run = self.training.runs["run"]
+            self.result(f"Training {self.training.name} at full speed: update {run.step:,}.")
+        elif look is None:
+            self.result(
+                "Press Start, then move the KL weight.", f"{steps:,} updates; pause and go on whenever you like."
+            )
+        else:
+            m, state = look.metrics, "Driving" if driving else "Finished" if step == steps else "Paused"
+            collapsed = "; the posterior has collapsed" if m.kl < COLLAPSED else ""
+            units = f"{m.active_units} of {self.settings.latent} units active"
+            numbers = f"KL {records.shown(m, 'kl')}, reconstruction {records.shown(m, 'reconstruction')}, " \
+                      f"-ELBO {records.shown(m, 'neg_elbo')}, {units}{collapsed}"  # fmt: skip
+            rests = f"On {len(self.held_out)} held-out sentences, in nats per sentence; the curves are of training."
+            parts = self.record.parts
+            replay = parts.get("replay")
+            if replay and "verdict" in replay.parts and not driving:
+                rests = f"{replay.parts['verdict']} {rests}"
+            if "saved" in parts:
+                rests += f" Saved as the schedule \u201c{parts['saved']}\u201d: the side-by-side offers it."
+            self.result(f"{state} (of {steps:,}). At update {look.update:,}: {numbers}.", rests)
 
-    def _draw(self) -> None:
-        history = self.run.history() if self.run else EMPTY
-        chosen = self.schedules.get(self.schedule.value)
-        with Picture.lock:
-            self.plot.show("hand", history)
-            self.plot.show("replay", self.again.history() if self.again else EMPTY)
-            self.plot.show("schedule", chosen.history() if chosen else EMPTY)
-            self.plot.point(len(history["step"]), self.weight.value)
-            self.picture.refresh()
-            self.units.show(self.seen[1] if self.seen else [0.0] * self.settings.latent)
-            self.units_picture.refresh()
-        self.numbers.value = self._numbers(history)
-        self.table.value = _table(self.metrics, len(history["step"])) if self.metrics else ""
-        self._label()
 
-    def _numbers(self, history: History) -> str:
-        step, steps = len(history["step"]), self.settings.steps
-        says = {"update": f"{step:,} of {steps:,}", "KL weight": f"{history['kl_weight'][-1]:.2f}" if step else "-"}
-        m = self.seen[0] if self.seen else None
-        says |= {
-            "KL": f"{m.kl:.3f}" if m else "-",
-            "reconstruction": f"{m.reconstruction:.2f}" if m else "-",
-            "-ELBO (their sum)": f"{m.neg_elbo:.2f}" if m else "-",
-            "active units": f"{m.active_units} of {self.settings.latent}" if m else "-",
-        }
-        items = "".join(
-            f'<span style="display: inline-block; margin-right: 1.4em">{name} <b>{value}</b></span>'
-            for name, value in says.items()
-        )
-        return (
-            f'<div style="line-height: 1.5">{items}<br>nats per sentence, on {len(self.held_out)} held-out '
-            "sentences; the curves are of the training batches</div>"
-        )
-
-    def _label(self) -> None:
-        running, step = self.background.running, self.run.step if self.run else 0
-        chosen = self.schedules.get(self.schedule.value)
-        full_speed = running and self._job != "drive" and self.other is not None
-        self.progress.layout.display = None if full_speed else "none"
-        if full_speed:
-            self.progress.max, self.progress.value = self.end, self.other.step
-        at_rest = "Start" if step == 0 else "Go on" if step < self.settings.steps else "Start again"
-        self.toggle.description = ("Pause" if self._job == "drive" else "Stop") if running else at_rest
-        self.replay.disabled = running or step == 0
-        self.train.disabled = running or (chosen is not None and chosen.step == self.settings.steps)
+def _sentences(look: Look | None) -> str:
+    if look is None:
+        return ""
+    items = "".join(
+        f"<p>{html.escape(given)}<br>\u2192 {kept(given, written, look.zero)}</p>" for given, written in look.sentences
+    )
+    marked = "<span class='kl-kept'>marked</span>"
+    return f"<b>Held-out sentences, and what the model writes from z</b> ({marked}: words that z brought across){items}"
 
 
 def first(sentences: Sentences, n: int) -> Sentences:
@@ -262,19 +294,3 @@ def compare_runs(driven: Run, replayed: Run) -> str:
         if not all(torch.equal(a, b) for a, b in parameters):
             return f"The replay has the same {n:,} losses, but other parameters at the end."
     return f"The replay is the drive again: {n:,} updates, every number the same bit for bit."
-
-
-def _table(metrics: dict[str, Metrics], driven: int) -> str:
-    names = ("kl", "reconstruction", "neg_elbo", "active_units", "mutual_information")
-    cells = [["", *(MEASURES[name].heading.replace("-", "\u2011") for name in names)]]  # no break after a minus
-    for title, m in metrics.items():
-        title += f" ({driven:,} updates)" if title == "by hand" else ""
-        cells.append([title, *(f"{getattr(m, name):.{MEASURES[name].digits}f}" for name in names)])
-    return (
-        "<div style='line-height: 1.5; overflow-wrap: anywhere; font-size: 12px'>"
-        f"{table(cells, 'html')}nats per sentence at KL weight 1, on held-out sentences; the same seed</div>"
-    )
-
-
-def _row(*widgets: W.Widget) -> W.Box:
-    return W.Box(list(widgets), layout=W.Layout(flex_flow="row wrap", align_items="center"))

@@ -1,241 +1,295 @@
-"""The schedule explorer: shape a schedule with sliders, and see at once what became of the closest stored run."""
+"""The schedule explorer: a map of stored runs that starts covered, and what became of the schedule that is chosen."""
 
-from functools import cache, partial
+import html
+from dataclasses import asdict, replace
+from statistics import mean
+from typing import Any, NamedTuple
 
-import ipywidgets as W
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from tqdm.notebook import tqdm
 
-from kldanneal import Annealer
-from kldanneal.annealing import SHAPES
-from kldanneal.lab.corpora.load import load_corpus, toy
-from kldanneal.lab.metrics import MEASURES, evaluate
-from kldanneal.lab.plots import BLUE, EMPTY, ORANGE, VERMILION, History, TrainingPanels, smooth
-from kldanneal.lab.results.sweep import CONSTANT, RATIO, TOTAL_STEPS, Cell, Sweep, load_sweep
-from kldanneal.lab.tables import table
+from kldanneal.lab.corpora.load import load_corpus
+from kldanneal.lab.metrics import COLLAPSED, MEASURES, evaluate
+from kldanneal.lab.results.fair_map import CONSTANT, CYCLES, ONCE, Cell, FairMap, Match, load_map, weights
+from kldanneal.lab.results.jobs import EVERY, Job
 from kldanneal.lab.training.run import Run
-from kldanneal.lab.training.settings import Settings
-from kldanneal.lab.widgets.background import Background, Stop, on_any_page
-from kldanneal.lab.widgets.picture import Picture
+from kldanneal.lab.training.settings import QUICK, Settings
+from kldanneal.lab.widgets import charts, controls, records
+from kldanneal.lab.widgets.background import Stop
+from kldanneal.lab.widgets.guess_map import CYCLE_COUNT, GuessMap, fate, where
+from kldanneal.lab.widgets.panel import TrainingPanel
 
-CHOSEN, STORED, NOW = BLUE, ORANGE, VERMILION
-DPI = 100
-
-
-class OutcomePlot:
-    """A schedule's KL weight, and below it KL and reconstruction of the closest runs of the sweep, a line a seed."""
-
-    def __init__(self, sweep: Sweep) -> None:
-        self.sweep, self.steps = sweep, sweep.steps[-1]
-        self.figure = Figure(figsize=(5, 5), dpi=DPI, layout="constrained")
-        axes = self.figure.subplots(3, sharex=True, height_ratios=(1, 1.5, 1.2))
-        limits = (toy.ENTROPY - 4, toy.ENTROPY + 6)
-        self.panels = TrainingPanels(axes, self.steps, limits, toy.ENTROPY)
-        weight, kl, reconstruction = axes
-        (self.closest,) = weight.plot([], [], color=STORED, linestyle="--")
-        (self.chosen,) = weight.plot([], [], color=CHOSEN, label="chosen schedule")
-        seeds = len(sweep.runs[CONSTANT])
-        self.curves = {
-            (column, seed): axis.plot([], [], color=STORED, linewidth=1)[0]
-            for axis, column in ((kl, "kl"), (reconstruction, "reconstruction"))
-            for seed in range(seeds)
-        }
-        (self.now_kl,) = kl.plot([], [], color=NOW, label="trained now")
-        (self.now_reconstruction,) = reconstruction.plot([], [], color=NOW)
-        self.moving = [self.closest, self.chosen, *self.curves.values(), self.now_kl, self.now_reconstruction]
-        constant = np.mean([run.kl_curve for run in sweep.runs[CONSTANT]], axis=0)
-        kl.plot(sweep.steps, constant, color="black", linewidth=1, linestyle=":", label="constant weight 1")
-        kl.plot([], [], color=STORED, label=f"closest run, {seeds} seeds")
-        self.panels.entropy.set_label("entropy")
-        self.figure.align_ylabels()
-        self.figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
-
-    def show(self, annealer: Annealer) -> Cell:
-        """Sets the lines for a schedule; returns the cell of the sweep that it is compared with."""
-        cell = self.sweep.closest(annealer)
-        self.chosen.set_data(range(self.steps), annealer.schedule(self.steps))
-        self.closest.set_data(range(self.steps), _schedule(cell, self.steps))
-        for (column, seed), line in self.curves.items():
-            line.set_data(self.sweep.steps, getattr(self.sweep.runs[cell][seed], f"{column}_curve"))
-        self.show_run(EMPTY)
-        return cell
-
-    def apart(self) -> float:
-        """The mean difference between the weights of the schedule and of the closest runs."""
-        return float(np.abs(np.subtract(self.chosen.get_ydata(), self.closest.get_ydata())).mean())
-
-    def show_run(self, history: History) -> None:
-        """Sets the lines of a run that is trained now."""
-        for line, column in ((self.now_kl, "kl"), (self.now_reconstruction, "reconstruction")):
-            line.set_data(history["step"], smooth(history[column], 20) if history["step"] else [])
+RESTS_ON = "Toy language, a small model; nats per sentence at KL weight 1 on held-out sentences."
+ROWS = [
+    [["control:course", "control:shape", "control:size", "control:constant", "control:word_dropout",
+      "control:distance", "control:train", "text:result", "text:error", "chart:outcome",
+      "group|More settings, for \u201cTrain this one\u201d|control:ratio|control:baseline|control:highest"],
+     ["map:grid", "control:uncover", "text:score", "table:numbers"]],
+    [["table:history"]],
+]  # fmt: skip
 
 
-class MapPlot:
-    """The phase diagram: final KL of every schedule of the sweep, mean over seeds."""
+class Plan(NamedTuple):
+    """A run that could be trained: its weights up to the last low one, their number, and the closest stored cell."""
 
-    def __init__(self, sweep: Sweep) -> None:
-        self.rows = [(shape, cyclical) for cyclical in (False, True) for shape in SHAPES]
-        kl = np.array([[sweep.mean(Cell(*row, n), "kl") for n in TOTAL_STEPS] for row in self.rows])
-        self.figure = Figure(figsize=(5, 3.6), dpi=DPI, layout="constrained")
-        axes = self.figure.subplots()
-        image = axes.imshow(kl, cmap="cividis", vmin=0, aspect="auto")
-        for (i, j), value in np.ndenumerate(kl):
-            colour = "white" if value < image.norm.vmax / 2 else "black"
-            axes.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour, fontsize="small")
-        axes.set_xticks(range(len(TOTAL_STEPS)), TOTAL_STEPS)
-        axes.set_yticks(range(len(self.rows)), [f"{shape}, {_mode(cyclical)}" for shape, cyclical in self.rows])
-        axes.axhline(len(SHAPES) - 0.5, color="white", linewidth=2)
-        constant = sweep.mean(CONSTANT, "kl")
-        axes.set(xlabel="total_steps", title=f"final KL in nats (constant weight 1: {constant:.3f})")
-        self.figure.colorbar(image, ax=axes, label="KL (nats per sentence)")
-        self.mark = axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor=NOW, linewidth=3, visible=False))
-        self.moving = [self.mark]
-
-    def show(self, cell: Cell) -> None:
-        """Puts the mark around a cell."""
-        self.mark.set_visible(cell != CONSTANT)
-        if cell != CONSTANT:
-            row = self.rows.index((cell.shape, cell.cyclical))
-            self.mark.set_xy((TOTAL_STEPS.index(cell.total_steps) - 0.5, row - 0.5))
+    job: Job
+    weights: np.ndarray
+    low: int
+    match: Match | None
+    key: str
 
 
-def plot_outcome(annealer: Annealer, sweep: Sweep | None = None) -> Figure:
-    """A schedule, with KL and reconstruction of the closest runs of the sweep."""
-    plot = OutcomePlot(sweep or load_sweep())
-    plot.show(annealer)
-    return plot.figure
+class ScheduleExplorer(TrainingPanel):
+    """Choose a schedule on the grid of the stored runs, and see how long its KL survives at weight 1.
 
+    The map starts covered: mark the schedules whose KL will survive, then uncover it. A stored run's numbers are shown
+    as a schedule's own only where the weights are the same. For any other schedule, "Train this one" trains it here.
 
-def plot_map(annealer: Annealer | None = None, sweep: Sweep | None = None) -> Figure:
-    """The final KL of all runs of the sweep, with a mark at the one closest to a schedule."""
-    sweep = sweep or load_sweep()
-    plot = MapPlot(sweep)
-    if annealer:
-        plot.show(sweep.closest(annealer))
-    return plot.figure
-
-
-class ScheduleExplorer(W.VBox):
-    """Sliders for a schedule; beside its curve the outcome of the closest run of the sweep, and its place on the map.
-
-    The button trains the LSTM VAE on the toy language under exactly the chosen schedule, with the sweep's settings.
-    Stopped, the same button goes on; a slider that is moved starts afresh.
+    Args:
+        stored (FairMap, optional): the stored runs. Default: those that come with the package.
+        seed (int): of what is trained here. Default: 0.
     """
 
-    def __init__(self, sweep: Sweep | None = None) -> None:
-        self.sweep = sweep = sweep or load_sweep()
-        self.settings = Settings(**sweep.about["settings"])
-        self.run: Run | None = None  # what the button trains, under the schedule self.trained
-        self.trained, self.metrics, self.cell = None, None, CONSTANT
-        self.outcome, self.map = OutcomePlot(sweep), MapPlot(sweep)
-        wide = {
-            "style": {"description_width": "6em"},
-            "layout": W.Layout(width="100%", max_width="26em", margin="2px 0"),
-        }
-        steps = self.settings.steps
-        self.shape = W.SelectionSlider(options=list(SHAPES), value="linear", description="shape", **wide)
-        self.total_steps = W.IntSlider(value=1000, min=10, max=steps, step=10, description="total_steps", **wide)
-        self.cyclical = W.Checkbox(value=False, description="cyclical", indent=False)
-        self.cycles = W.IntSlider(value=2, min=1, max=40, description="cycles", disabled=True, **wide)
-        self.ratio = W.FloatSlider(value=RATIO, min=0.05, max=1, step=0.05, description="ratio", **wide)
-        self.baseline = W.FloatSlider(value=0, min=0, max=1, step=0.05, description="baseline", **wide)
-        self.button = W.Button(description="Train this one now", button_style="primary")
-        self.progress, self.summary = W.Box(), W.HTML()
-        self.background = Background("ScheduleExplorer", self._tick, self._ended)
-        self.picture = Picture(self.outcome.figure, self.outcome.moving)
-        self.map_picture = Picture(self.map.figure, self.map.moving)
-        self._draw()
-        controls = [self.shape, self.total_steps, self.cyclical, self.cycles, self.ratio, self.baseline]
-        for control in controls:
-            control.observe(self.background.guard(partial(self._moved, control)), "value")
-        self.button.on_click(self.background.guard(self._clicked))
-        sliders = W.VBox([*controls, self.button, self.progress, self.background.message])
-        parts = [sliders, self.picture, self.summary, self.map_picture]
-        for part in parts:  # two beside each other, or one on a phone
-            part.layout.flex, part.layout.min_width, part.layout.max_width = "1 1 28em", "0", "36em"
-        super().__init__([W.Box(parts, layout=W.Layout(flex_flow="row wrap", align_items="flex-start"))])
+    def __init__(self, stored: FairMap | None = None, *, seed: int = 0) -> None:
+        self.stored = stored = load_map() if stored is None else stored
+        self.seed, self.shelf = seed, records.shelf("explorer", seed)
+        self.record: records.Record | None = None  # the run of the history that is chosen
+        self.training: records.Record | None = None
+        self.map = GuessMap(stored)
+        self._plans: dict[str, Plan] = {}
+        sizes, constants = stored.sizes or [QUICK.steps // 2], stored.weights or [1.0]
+        distances, dropouts = stored.distances or [0], stored.word_dropouts or [0.0]
+        shapes, courses = stored.shapes or ["linear"], stored.courses or [ONCE, CYCLES, CONSTANT]
+        texts = {ONCE: "one ramp", CYCLES: f"{CYCLE_COUNT} cycles", CONSTANT: "constant"}
+        super().__init__(
+            "Schedule explorer: does the KL survive at weight 1?",
+            ROWS,
+            {
+                "course": controls.choice("schedule", [(course, texts[course]) for course in courses], courses[0]),
+                "shape": controls.choice("shape", [(shape, shape) for shape in shapes], shapes[0]),
+                "size": controls.steps("ramp or cycle", sizes, sizes[len(sizes) // 2], "updates",
+                                       "How many updates one ramp takes; in cycles, the length of one cycle"),
+                "constant": controls.steps("constant weight", constants, constants[-1], "",
+                                           f"A weight below 1 is held for {QUICK.steps:,} updates, then it is 1"),
+                "word_dropout": controls.choice("word dropout", [(one, f"{one:g}") for one in dropouts], dropouts[0],
+                                                "The share of the decoder's input words that are hidden in training"),
+                "distance": controls.steps("since last low weight", distances, distances[len(distances) // 2],
+                                           "updates", "Updates at weight 1 since the last update with a lower weight"),
+                "ratio": controls.slider("share of ramp", 1, 0.05, 1, 0.05, "",
+                                         "The share of the ramp's or cycle's length in which the weight rises"),
+                "baseline": controls.slider("first weight", 0, 0, 1, 0.05, "", "The weight at the first update"),
+                "highest": controls.slider("highest weight", 1, 0.05, 1, 0.05, "",
+                                           "Where the ramp ends; after the schedule the weight is 1"),
+                "train": controls.button("Train this one", busy="Preparing \u2026"),
+                "uncover": controls.button("Uncover the map", primary=True, busy="Uncovering \u2026"),
+            },
+        )  # fmt: skip
+        if self.shelf.records:
+            self._restore(self.shelf.records[-1])
+        self.refresh()
 
-    def annealer(self) -> Annealer:
-        """The schedule that the controls show."""
-        return Annealer(self.total_steps.value, self.shape.value, baseline=self.baseline.value,
-                        cyclical=self.cyclical.value, ratio=self.ratio.value)  # fmt: skip
+    def plan(self) -> "Plan":
+        """The run that the controls describe, up to the chosen distance."""
+        course, size, one = self["course"], self["size"], self["highest"] == 1
+        if course == CONSTANT:
+            low = QUICK.steps if self["constant"] < 1 else 0
+            annealer: dict[str, Any] = {"total_steps": 0, "max_weight": self["constant"]}
+        else:
+            low = size * (CYCLE_COUNT if course == CYCLES else 1)
+            annealer = {"total_steps": size, "shape": self["shape"], "baseline": self["baseline"],
+                        "ratio": self["ratio"], "max_weight": self["highest"]}  # fmt: skip
+            annealer |= {"cyclical": True, "cycles": CYCLE_COUNT} if course == CYCLES else {}
+        then_one = low if low and (course == CONSTANT or not one) else None
+        settings = {"word_dropout": self["word_dropout"]}
+        job = Job("toy", course, annealer, low, self.seed, settings, then_one)
+        key = job.key()
+        if key not in self._plans:
+            own = weights(job)
+            self._plans[key] = Plan(job, own, len(own), self.stored.closest(own), key)
+        plan = self._plans[key]
+        return plan._replace(job=replace(job, updates=plan.low + self["distance"]))
 
-    def _moved(self, control: W.Widget, _change: dict) -> None:
-        self.cycles.disabled = not self.cyclical.value
-        if control is self.cycles:
-            self.total_steps.value = round(self.settings.steps / self.cycles.value)
-        self._draw()
+    def cell(self) -> Cell:
+        """The place on the map that the controls show."""
+        if self["course"] == CONSTANT:
+            return Cell(CONSTANT, "", self["constant"])
+        return Cell(self["course"], self["shape"], self["size"])
 
-    def _draw(self) -> None:
-        annealer = self.annealer()
-        with Picture.lock:
-            cell = self.outcome.show(annealer)
-            if self.run and self.trained == annealer:
-                self.outcome.show_run(self.run.history())
-            self.picture.refresh()
-            if cell != self.cell:
-                self.cell = cell
-                self.map.show(cell)
-                self.map_picture.refresh()
-        self.summary.value = self._summary(annealer, cell)
-        self._label()
+    # ------------------------------------------------------------------------------------------------ what is pressed
 
-    def _summary(self, annealer: Annealer, cell: Cell) -> str:
-        rows = [(f"seed {run.seed}", run) for run in self.sweep.runs[cell]]
-        if self.metrics and self.trained == annealer:
-            rows.append(("trained now", self.metrics))
-        names = ("kl", "reconstruction", "neg_elbo", "active_units", "mutual_information")
-        cells = [["", *(title for title, _ in rows)]]  # a column for each run, which fits a phone
-        for name in names:
-            measure = MEASURES[name]
-            cells.append([measure.heading, *(f"{getattr(run, name):.{measure.digits}f}" for _, run in rows)])
-        return (
-            f"Closest run: <b>{cell.shape}, total_steps {cell.total_steps}, {_mode(cell.cyclical)}</b>, ratio {RATIO}, "
-            f"baseline 0. Its KL weight differs by {self.outcome.apart():.2f} on average."
-            f"{table(cells, 'html')}nats per sentence at KL weight 1, on held-out sentences"
-        )
+    def acted(self, name: str, value: Any) -> None:
+        if name == "train":
+            self._train()
+        elif name == "uncover":
+            self.map.uncover(self["word_dropout"], self["distance"])
+        elif name == "grid":
+            row, column = value
+            cell = self.map.cells()[row][column]
+            (self.map.mark if self.map.covered else self._choose)(cell)
+        elif name == "history":
+            self._restore(self.shelf.get(value))
+        else:
+            if name == "course":
+                self.inputs["ratio"].set(0.5 if value == CYCLES else 1)
+            if self["baseline"] > self["highest"]:
+                self.inputs["highest" if name == "baseline" else "baseline"].set(value)
+            self.record = None
 
-    def _clicked(self, _button: W.Button) -> None:
+    def _choose(self, cell: Cell) -> None:
+        """Sets the controls to a cell of the map."""
+        chosen = {"course": cell.course, "baseline": 0, "highest": 1, "ratio": 0.5 if cell.course == CYCLES else 1}
+        chosen |= {"constant": cell.size} if cell.course == CONSTANT else {"shape": cell.shape, "size": cell.size}
+        for name, value in chosen.items():
+            self.inputs[name].set(value)
+        self.record = None
+
+    def _restore(self, record: records.Record) -> None:
+        for name, value in record.values.items():
+            self.inputs[name].set(value)
+        self.record = record
+
+    # ---------------------------------------------------------------------------------------------------- what trains
+
+    def _train(self) -> None:
         if self.background.running:
-            self.button.disabled = True  # until it has stopped
             self.background.ask_to_stop()
             return
-        if self.run is None or self.trained != self.annealer() or self.run.step == self.settings.steps:
-            self.trained, self.metrics = self.annealer(), None
-            self.run = Run(load_corpus("toy"), self.annealer(), self.settings, name="this one")
-        self.bar = tqdm(total=self.settings.steps, initial=self.run.step, display=False, unit="update")
-        self.progress.children = [on_any_page(self.bar)]
-        self.background.start(self._train)
-        self._label()
+        plan, record = self.plan(), self._same()
+        distances = [value for value, _ in self.inputs["distance"].options]
+        if record is None:
+            settings = Settings(**asdict(QUICK) | {"steps": plan.low + max(distances)} | plan.job.settings)
+            run = Run(load_corpus("toy"), plan.job.schedule(), settings, seed=self.seed, name=self._name())
+            record = self.shelf.add(run.name, self._choices(), {"run": run}, key=plan.key)
+        self.record = self.training = record
+        marks = [plan.low + distance for distance in distances if distance <= self["distance"]]
 
-    def _train(self, stop: Stop) -> None:
-        self.run.fit(stop=stop, on_update=self.bar.update)
-        if not stop.is_set():
-            self.metrics = evaluate(self.run.model, self.run.corpus.test, stop=stop)
+        def train(stop: Stop) -> None:
+            run = record.runs["run"]
+            for mark in [mark for mark in marks if mark > run.step]:
+                run.fit(stop=stop, until=mark)
+                metrics = None if stop.is_set() else evaluate(run.model, run.corpus.test, stop=stop)
+                if metrics is None:
+                    return
+                with self.lock:
+                    record.measured("run", metrics)
 
-    def _tick(self) -> None:
-        if self.trained == self.annealer():
-            with Picture.lock:
-                self.outcome.show_run(self.run.history())
-                self.picture.refresh()
+        self.start(train)
 
-    def _ended(self) -> None:
-        self.bar.close()
-        self.button.disabled = False
-        self._draw()
+    def _same(self) -> records.Record | None:
+        """The run of the history that the controls describe, at whatever distance."""
+        key = self.plan().key
+        return next((record for record in self.shelf.records if record.parts["key"] == key), None)
 
-    def _label(self) -> None:
-        unfinished = self.run and 0 < self.run.step < self.settings.steps and self.trained == self.annealer()
-        texts = {True: "Stop", False: "Go on" if unfinished else "Train this one now"}
-        self.button.description = texts[self.background.running]
+    def _choices(self) -> dict[str, Any]:
+        names = ("course", "shape", "size", "constant", "word_dropout", "distance", "ratio", "baseline", "highest")
+        return {name: self[name] for name in names}
 
+    def _name(self) -> str:
+        if self["course"] == CONSTANT:
+            return f"constant {self['constant']:g}"
+        extras = [f"{word} {self[name]:g}" for name, word, default in (
+            ("ratio", "ramp share", 0.5 if self["course"] == CYCLES else 1),
+            ("baseline", "from", 0), ("highest", "up to", 1)) if self[name] != default]  # fmt: skip
+        times = f"{CYCLE_COUNT} cycles of" if self["course"] == CYCLES else "one ramp of"
+        return ", ".join([f"{self['shape']}, {times} {self['size']:,} updates", *extras])
 
-@cache
-def _schedule(cell: Cell, steps: int) -> list[float]:
-    return cell.annealer().schedule(steps)
+    # --------------------------------------------------------------------------------------------------- what is seen
 
+    def draw(self) -> None:
+        plan, running = self.plan(), self.background.running
+        constant = self["course"] == CONSTANT
+        for name in ("shape", "size", "ratio", "baseline", "highest"):
+            self.inputs[name].hidden = constant
+        self.inputs["constant"].hidden = not constant
+        self.inputs["uncover"].hidden = not self.map.covered
+        record = self._same()
+        run = record.runs["run"] if record else None
+        moment = record.at("run", plan.job.updates) if record else None
+        begun = run is not None and run.step > 0
+        train = self.inputs["train"]
+        train.label = "Stop" if running else "Go on" if begun and not moment else "Train this one"
+        train.disabled = self.background.stopping or (moment is not None and not running)
+        match = None if self.map.covered or str(plan.match) == "none" else plan.match
+        found = self.stored.measured(match.cell, self["word_dropout"], self["distance"]) if match else []
+        if running:
+            now = self.training.runs["run"]
+            self.result(f"Training {now.name}: update {now.step:,}.", "You can move the controls meanwhile.")
+        elif begun and not moment:
+            done = f"Stopped after {run.step:,} of {plan.job.updates:,} updates."
+            self.result(f"{done} Press \u201cGo on\u201d.", "All that was measured is in the tables.")
+        else:
+            self.result(*self._found(plan, match, found, moment))
+        runs = self.stored.runs[match.cell, self["word_dropout"]] if found else []
+        self.show("map:grid", self.map.shown(self.cell(), self["word_dropout"], self["distance"]))
+        self.show("text:score", f"<p><b>{html.escape(self.map.score)}</b></p>" if self.map.score else "")
+        self.show("chart:outcome", self._chart(plan, runs, str(match) == "close", record))
+        self.show("table:numbers", self._numbers(found, moment))
+        self.show("table:history", self._history())
 
-def _mode(cyclical: bool) -> str:
-    return "cycles" if cyclical else "once"
+    def _found(self, plan: "Plan", match: Match | None, found: list[dict], moment: records.Moment | None) -> list[str]:
+        """What is known of this schedule, and what that rests on."""
+        at = (
+            f"{self['distance']:,} updates after the last low weight"
+            if plan.low
+            else f"after {self['distance']:,} updates"
+        )
+        if moment:
+            m = moment.metrics
+            text = f"Trained here, {at}: KL {records.shown(m, 'kl')}; {fate(m.kl)}."
+            units = f"{m.active_units} of {len(m.kl_per_dimension)} units are active. One seed."
+            return [f"{text} {units}", RESTS_ON]
+        if self.map.covered:
+            marked = f"{len(self.map.marked)} marked, for word dropout {self['word_dropout']:g}."
+            rests = f"{marked} A KL of at least {COLLAPSED:g} nats counts as surviving, {at}."
+            return ["Where will the KL survive? Mark those schedules on the map, then uncover it.", rests]
+        if not found or match is None:
+            rests = f"{self._name()}; word dropout {self['word_dropout']:g}; {at}."
+            rests += f" The closest stored weights differ by {plan.match.apart:.2f} on average." if plan.match else ""
+            return ["No stored run like this: train it.", rests[0].upper() + rests[1:]]
+        values = [mark["kl"] for mark in found]
+        text = f"{at[0].upper()}{at[1:]}: KL {mean(values):.3f}; {fate(mean(values))}."
+        if str(match) == "close":
+            text = f"Close to this (the weights differ by {match.apart:.2f}): {where(match.cell)}. {text}"
+        seeds = f"{len(values)} seeds, from {min(values):.3f} to {max(values):.3f}." if len(values) > 1 else "One seed."
+        return [f"{text} {seeds}", RESTS_ON]
+
+    def _chart(self, plan: "Plan", runs: list[dict], near: bool, record: records.Record | None) -> charts.Chart:
+        length = max(plan.job.updates, 100)
+        weight_lines = [charts.line(np.concatenate([plan.weights, np.ones(length - plan.low)]), "blue")]
+        kl_lines, legend = [], [{"text": "chosen schedule", "color": "blue"}]
+        for other in self.shelf.records:  # thin, behind the rest
+            if other is not record:
+                kl_lines.append(charts.curve(other.runs["run"].history(), "kl", "grey", 50, width=1, opacity=0.6))
+        for run in runs:
+            curve = run["kl_curve"]
+            kl_lines.append(charts.line(curve, "orange", [EVERY * (i + 1) for i in range(len(curve))], width=1.4))
+        if runs:
+            legend.append(
+                {"text": "close stored runs" if near else "stored runs, a line for each seed", "color": "orange"}
+            )
+        if record:
+            kl_lines.append(charts.curve(record.runs["run"].history(), "kl", "vermilion", 20, width=1.8))
+            legend.append({"text": "trained here", "color": "vermilion"})
+        rules = [{"y": COLLAPSED, "text": "collapsed below"}]
+        rules += [{"x": plan.low, "text": "last low weight"}] if plan.low else []
+        alt = f"KL weight and KL over {length:,} updates: {self._name()}."
+        panels = [charts.weight_panel(weight_lines, 70), charts.kl_panel(kl_lines, 130, rules=rules)]
+        return charts.chart(alt, (0, length), "update", panels, legend)
+
+    def _numbers(self, found: list[dict], moment: records.Moment | None) -> dict[str, Any]:
+        columns: list[tuple[str, Any]] = [(f"seed {mark['seed']}", mark) for mark in found]
+        columns += [(f"trained here, update {moment.update:,}", moment.metrics)] if moment else []
+        rows = [{"cells": [MEASURES[name].heading, *(records.shown(values, name) for _, values in columns)]}
+                for name in records.NAMES] if columns else []  # fmt: skip
+        return {"caption": f"{self['distance']:,} updates since the last low weight, in nats per sentence",
+                "head": ["", *(title for title, _ in columns)], "rows": rows}  # fmt: skip
+
+    def _history(self) -> dict[str, Any]:
+        rows = []
+        for record in reversed(self.shelf.records):
+            moment, run = record.last("run"), record.runs["run"]
+            measured = [f"{moment.update:,}", records.shown(moment.metrics, "kl"),
+                        records.shown(moment.metrics, "active_units")] if moment else ["\u2013"] * 3  # fmt: skip
+            cells = [record.name, f"{run.step:,}", *measured]
+            rows.append({"id": record.number, "cells": cells, "chosen": record is self.record})
+        return {"caption": "Trained here (press a name to restore it)", "rows": rows,
+                "head": ["schedule", "updates so far", "measured at update", "KL", "active units"]}  # fmt: skip

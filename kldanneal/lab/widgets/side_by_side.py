@@ -1,40 +1,42 @@
-"""Two schedules side by side: once on the left, in cycles on the right, trained at the same time on the same seed."""
+"""Two schedules side by side: trained at the same time on the same seed and batches, then kept on at weight 1."""
 
-import html
-import math
-import threading
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
-import ipywidgets as W
 import torch
-from matplotlib.figure import Figure
-from tqdm.notebook import tqdm
 
-from kldanneal import Annealer
-from kldanneal.annealing import SHAPES
 from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.corpora.load import load_corpus
-from kldanneal.lab.metrics import MEASURES
-from kldanneal.lab.plots import EMPTY
-from kldanneal.lab.results import report
-from kldanneal.lab.tables import table
-from kldanneal.lab.training.comparison import Comparison
-from kldanneal.lab.training.run import check_run, pick_device
+from kldanneal.lab.metrics import COLLAPSED, MEASURES, evaluate
+from kldanneal.lab.plots import reconstruction_limits
+from kldanneal.lab.training.run import Run, check_run, pick_device
+from kldanneal.lab.training.schedules import Then
 from kldanneal.lab.training.settings import QUICK, Settings
-from kldanneal.lab.widgets.background import Background, on_any_page
-from kldanneal.lab.widgets.figures import Panel
-from kldanneal.lab.widgets.picture import Picture
+from kldanneal.lab.widgets import charts, controls, records
+from kldanneal.lab.widgets.background import Stop
+from kldanneal.lab.widgets.panel import TrainingPanel
+from kldanneal.lab.widgets.schedule_controls import ScheduleControls
+from kldanneal.lab.widgets.sentences import from_models
+
+FIRST = {"left": "once", "right": "cycles"}
+SIDES = tuple(FIRST)
+COLORS = {"left": ("orange", None), "right": ("blue", charts.DASHED)}
+ROWS = [
+    [[f"control:{side}_{name}" for name in ScheduleControls.NAMES] for side in SIDES],
+    [["control:train", "control:tail", "text:result", "text:error",
+      "group|Corpus, seed, word dropout|control:corpus|control:seed|control:word_dropout|control:device"]],
+    [["chart:both"], ["table:numbers", "table:history"]],
+    [["group|Sentences from both models|control:sentence|text:sentences"]],
+]  # fmt: skip
 
 
-class SideBySide(W.VBox):
-    """The same sliders for two schedules, and one button that trains the LSTM VAE under both of them.
+class SideBySide(TrainingPanel):
+    """Two schedules, the same seed, initial weights, batches and noise; one button trains the LSTM VAE under both.
 
-    Left one ramp, right the same ramp at the start of every cycle: up to the first restart the two runs are the same,
-    on the same seed, initial weights, batches and noise. With the switch, the left ramp is as long as all those on the
-    right together. Stopped, the button goes on where it was, unless a control was moved: then it starts a new
-    comparison.
+    As long as the two weights agree, the two runs are the same: that stretch is shaded. When both have ended, the
+    second button goes on with both at weight 1, and shows which KL lasts. Every pair that was trained is a row below.
 
     Args:
         corpus (Corpus, optional): what is learnt. Default: a choice of the toy language and docstrings.
@@ -47,233 +49,252 @@ class SideBySide(W.VBox):
         self, corpus: Corpus | None = None, settings: Settings = QUICK, *, seed: int = 0, device: str = "auto"
     ) -> None:
         check_run(settings, seed, *([] if corpus is None else [corpus]))
-        self.settings = settings
+        self.settings, self.steps = settings, settings.steps
         self.corpora = {corpus.name: corpus} if corpus else {}  # as they are loaded
-        self.comparison: Comparison | None = None  # what the button trains, made with the choices self.trained
-        self.trained: dict[str, Any] = {}
-        steps, names = settings.steps, [corpus.name] if corpus else ["toy", "docstrings"]
-        step = max(1, steps // 200)
+        names = [corpus.name] if corpus else ["toy", "docstrings"]
+        self.shelf = records.shelf("side by side", corpus.digest if corpus else "", settings)
+        self.record: records.Record | None = None  # the pair that is shown
+        self.training: records.Record | None = None
+        self.sides = {side: ScheduleControls(side, self.steps, kind) for side, kind in FIRST.items()}
+        inputs: dict[str, controls.Control] = {}
+        for side in self.sides.values():
+            inputs |= side.inputs
         devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-        wide = {
-            "style": {"description_width": "6em"},
-            "layout": W.Layout(width="100%", max_width="26em", margin="2px 0"),
-        }
-        self.shape = W.SelectionSlider(options=list(SHAPES), value="linear", description="shape", **wide)
-        self.total_steps = W.IntSlider(value=steps // 2, min=step, max=steps, step=step, description="total_steps",
-                                       **wide)  # fmt: skip
-        self.ratio = W.FloatSlider(value=0.9, min=0.05, max=1, step=0.05, description="ratio", **wide)
-        self.fair = W.Checkbox(value=False, description="left ramp as long as all ramps on the right", indent=False)
-        self.corpus = W.Dropdown(options=names, value=names[0], description="corpus", **wide)
-        self.seed = W.BoundedIntText(value=seed, min=0, max=10**6, description="seed", **wide)
-        self.device = W.Dropdown(options=devices, value=pick_device(device).type, description="device", **wide)
-        self.controls = {"shape": self.shape, "total_steps": self.total_steps, "ratio": self.ratio, "fair": self.fair,
-                         "corpus": self.corpus, "seed": self.seed, "device": self.device}  # fmt: skip
-        self.start = self.choices()
-        self.button = W.Button(button_style="primary")
-        self.reset = W.Button(description="Reset")
-        self.progress, self.status = W.Box(), W.HTML()
-        self.sentence = W.IntSlider(value=0, min=0, max=0, description="sentence", **wide)
-        self.table, self.chosen = W.HTML(), W.HTML()
-        self.samples, self.reconstructions = (W.HTML(), W.HTML()), (W.HTML(), W.HTML())
-        self.background = Background("SideBySide", self._tick, self._ended)
-        self.panels, self.pictures = [], []
-        for _ in range(2):
-            figure = Figure(figsize=(4.6, 4.6), dpi=100, layout="constrained")
-            panel = Panel(figure.subplots(3, sharex=True, height_ratios=(1, 1.5, 1.2)), steps)
-            figure.align_ylabels()
-            self.panels.append(panel)
-            self.pictures.append(Picture(figure, panel.moving))
-        self.results = W.VBox([self.table, _beside(self.samples), self.sentence, self.chosen,
-                               _beside(self.reconstructions)])  # fmt: skip
-        self._plan()
-        for control in self.controls.values():
-            control.observe(self.background.guard(self._moved), "value")
-        self.sentence.observe(self.background.guard(self._reconstruct), "value")
-        self.button.on_click(self.background.guard(self._clicked))
-        self.reset.on_click(self.background.guard(self._reset))
-        schedule = W.VBox([self.shape, self.total_steps, self.ratio, self.fair])
-        others = W.VBox([self.corpus, self.seed, self.device])
-        buttons = W.Box([self.button, self.reset, self.progress], layout=W.Layout(flex_flow="row wrap"))
-        super().__init__([_beside([schedule, others]), buttons, self.background.message, self.status,
-                          _beside(self.pictures), self.results])  # fmt: skip
+        word_dropouts = sorted({0.0, 0.2, 0.5, settings.word_dropout})
+        inputs |= {
+            "train": controls.button("Train both", primary=True, busy="Preparing \u2026"),
+            "tail": controls.button(f"Go on at weight 1 for {self.steps:,} updates", busy="Preparing \u2026",
+                                    tip="Both runs go on with a weight of 1: which KL lasts?"),
+            "corpus": controls.select("corpus", [(name, name) for name in names], names[0]),
+            "seed": controls.number_field("seed", seed, 0, 10**6),
+            "word_dropout": controls.choice("word dropout", [(one, f"{one:g}") for one in word_dropouts],
+                                            settings.word_dropout),
+            "device": controls.select("device", [(name, name) for name in devices], pick_device(device).type),
+            "sentence": controls.slider("held-out sentence", 0, 0, 0, 1),
+        }  # fmt: skip
+        self.compared = [name for name in inputs if name not in ("train", "tail", "sentence")]
+        self._written: tuple[Any, str] = (None, "")
+        super().__init__("Two schedules side by side: which KL lasts?", ROWS, inputs)
+        if self.shelf.records:
+            self._restore(self.shelf.records[-1])
+        self.refresh()
+
+    # ------------------------------------------------------------------------------------------------ what is pressed
+
+    def acted(self, name: str, value: Any) -> None:
+        if name in ("train", "tail"):
+            self._train(tail=name == "tail")
+        elif name == "history":
+            self._restore(self.shelf.get(value))
+        elif name != "sentence":
+            self.record = self._same()
 
     def choices(self) -> dict[str, Any]:
         """What the controls show."""
-        return {name: control.value for name, control in self.controls.items()}
+        return {name: self[name] for name in self.compared}
 
-    def annealers(self) -> dict[str, Annealer]:
-        """The two schedules that the controls show, the left one first."""
-        options = {"total_steps": self.total_steps.value, "shape": self.shape.value, "ratio": self.ratio.value}
-        cyclical = Annealer(**options, cyclical=True)
-        if self.fair.value:
-            below = sum(weight < 1 for weight in cyclical.schedule(self.settings.steps))
-            return {"monotonic-long": Annealer(below, self.shape.value), "cyclical": cyclical}
-        return {"monotonic": Annealer(**options), "cyclical": cyclical}
+    def _same(self) -> records.Record | None:
+        key = self._key()
+        return next((record for record in self.shelf.records if record.parts["key"] == key), None)
 
-    def _shown(self) -> Comparison | None:
-        """The comparison, if the controls are still those that it was made with."""
-        return self.comparison if self.trained == self.choices() else None
+    def _key(self) -> tuple:
+        others = tuple(self[name] for name in ("corpus", "seed", "word_dropout", "device"))
+        return (*(side.planned() for side in self.sides.values()), *others)
 
-    def _moved(self, _change: dict) -> None:
-        self._plan()
+    def _restore(self, record: records.Record) -> None:
+        for side in self.sides.values():
+            side.offer_drives()
+        for name, value in record.values.items():
+            self.inputs[name].set(value)
+        self.record = record
 
-    def _plan(self) -> None:
-        """Takes over what the controls show."""
-        annealers = self.annealers()
-        self.planned = {name: annealer.schedule(self.settings.steps) for name, annealer in annealers.items()}
-        self.description = _describe(self.planned, annealers["cyclical"].total_steps)
-        self._draw()
+    # ---------------------------------------------------------------------------------------------------- what trains
 
-    def _draw(self) -> None:
-        comparison = self._shown()
-        with Picture.lock:
-            for panel, picture, (name, planned) in zip(self.panels, self.pictures, self.planned.items(), strict=True):
-                history = comparison.runs[name, self.seed.value].history() if comparison else EMPTY
-                panel.show(name, history, planned)
-                picture.refresh()
-        self._label()
-
-    def _label(self) -> None:
-        running, comparison = self.background.running, self._shown()
-        finished = comparison is not None and comparison.finished()
-        unfinished = comparison is not None and not finished and _progress(comparison)[0] > 0
-        self.button.description = "Stop" if running else "Go on" if unfinished else "Train both"
-        self.reset.disabled = running
-        for control in self.controls.values():
-            control.disabled = running
-        self.results.layout.display = None if finished and not running else "none"
-        says = [self.description]
-        if self.comparison and not comparison:
-            done, total = _progress(self.comparison)
-            state = "finished" if self.comparison.finished() else f"stopped after {done:,} of {total:,} updates"
-            says.append(
-                f"<b>The next training starts a new comparison.</b> The one before ({state}) had "
-                f"{html.escape(_differences(self.trained, self.choices()))}; put that back to see it again."
-            )
-        self.status.value = _text("<br>".join(says))
-
-    def _clicked(self, _button: W.Button) -> None:
+    def _train(self, tail: bool) -> None:
         if self.background.running:
-            self.button.disabled = True  # until it has stopped
             self.background.ask_to_stop()
             return
-        comparison, choices = self._shown(), self.choices()
-        if comparison is None or comparison.finished():
-            self.comparison, self.trained = None, choices
-        done, total = _progress(self.comparison) if self.comparison else (0, 2 * self.settings.steps)
-        self.bar = tqdm(total=total, initial=done, display=False, unit="update")
-        self.progress.children = [on_any_page(self.bar)]
-        self.background.start(partial(self._train, choices, self.annealers()))
-        self._label()
+        record = self._same()
+        choices, key = self.choices(), self._key()
+        schedules = {side: Then(self.sides[side].annealer(), self.steps) for side in SIDES}
+        if record is None:
+            record = self.shelf.add(
+                " | ".join(side.name() for side in self.sides.values()), choices, {}, key=key, until=self.steps
+            )
+        if tail:
+            record.parts["until"] = 2 * self.steps
+        self.record = self.training = record
 
-    def _train(self, choices: dict[str, Any], annealers: dict[str, Annealer], stop: threading.Event) -> None:
-        corpus = self._load(choices["corpus"])
-        if self.comparison is None:
-            options = {"seeds": [choices["seed"]], "device": choices["device"]}
-            self.comparison = Comparison(corpus, annealers, self.settings, **options)
-        self.comparison.fit(stop=stop, progress=False, on_update=self.bar.update, workers=2)
+        def train(stop: Stop) -> None:
+            corpus = self._load(choices["corpus"])
+            if not record.runs:
+                settings = replace(self.settings, steps=2 * self.steps, word_dropout=choices["word_dropout"])
+                runs = {side: Run(corpus, schedules[side], settings, seed=choices["seed"], name=side,
+                                  device=choices["device"]) for side in SIDES}  # fmt: skip
+                with self.lock:
+                    record.runs = runs
+            with ThreadPoolExecutor(2) as pool:
+                for future in [pool.submit(self._fit, record, side, stop) for side in SIDES]:
+                    future.result()
+
+        self.start(train)
+
+    def _fit(self, record: records.Record, side: str, stop: Stop) -> None:
+        run = record.runs[side]
+        try:
+            for mark in sorted({self.steps, record.parts["until"]}):
+                if mark > run.step or (mark == run.step and not record.at(side, mark)):
+                    run.fit(stop=stop, until=mark)
+                    metrics = None if stop.is_set() else evaluate(run.model, run.corpus.test, iw_samples=5, stop=stop)
+                    if metrics is None:
+                        return
+                    with self.lock:
+                        record.measured(side, metrics)
+        except BaseException:
+            stop.set()  # the other run stops as well, and keeps what it has
+            raise
 
     def _load(self, name: str) -> Corpus:
         if name not in self.corpora:
-            self.status.value = f"Loading {name}; docstrings take half a minute the first time."
             self.corpora[name] = load_corpus(name)
-        corpus = self.corpora[name]
-        with Picture.lock:
-            for panel, picture in zip(self.panels, self.pictures, strict=True):
-                panel.fit_to(corpus)
-                picture.refresh(whole=True)
-        return corpus
+        return self.corpora[name]
 
-    def _tick(self) -> None:
-        self._draw()
+    # --------------------------------------------------------------------------------------------------- what is seen
 
-    def _ended(self) -> None:
-        self.bar.close()
-        self.button.disabled = False
-        if self.comparison and self.comparison.finished():
-            self._show_results(self.comparison)
-        self._draw()
+    def draw(self) -> None:
+        for side in self.sides.values():
+            side.update()
+        running, record = self.background.running, self._same()
+        if running:  # shown is what trains, whatever the controls say meanwhile
+            record = self.training
+        until = record.parts["until"] if record else self.steps
+        done = record is not None and all(record.at(side, until) for side in SIDES)
+        begun = record is not None and any(run.step for run in record.runs.values())
+        train, tail = self.inputs["train"], self.inputs["tail"]
+        train.label = "Stop" if running else "Go on" if begun and not done else "Train both"
+        train.disabled = self.background.stopping or (done and not running)
+        tail.disabled = running or not done or until > self.steps
+        self.inputs["sentence"].disabled = running or not done
+        self._say(record, running, done, begun, until)
+        self.show("chart:both", self._chart(record, until))
+        self.show("table:numbers", self._numbers(record))
+        self.show("table:history", self._history())
+        self._write(record if done and not running else None)
 
-    @torch.no_grad()
-    def _show_results(self, comparison: Comparison) -> None:
-        self.table.value = _table(comparison)
-        generator = torch.Generator().manual_seed(0)
-        z = torch.randn(3, self.settings.latent, generator=generator)
-        for name, shown in zip(comparison.schedules, self.samples, strict=True):
-            run = comparison.runs[name, comparison.seeds[0]]
-            model, noise = run.model.eval(), torch.Generator(run.device).manual_seed(0)
-            greedy = model.generate(z.to(run.device))
-            drawn = model.generate(z.to(run.device), sample=True, generator=noise)
-            shown.value = _text(
-                f"<b>{name}</b>: three codes from the prior, written with the most likely words"
-                f"{_sentences(comparison.corpus, greedy)}and with words sampled from the decoder"
-                f"{_sentences(comparison.corpus, drawn)}"
-            )
-        self.sentence.max = len(comparison.corpus.test) - 1
-        self._reconstruct()
+    def _say(self, record: records.Record | None, running: bool, done: bool, begun: bool, until: int) -> None:
+        same = identical(*self._plans(record))
+        if running:
+            step = min((run.step for run in record.runs.values()), default=0)
+            said = f"update {step:,} of {until:,} on both sides" if record.runs else "preparing"
+            self.result(f"Training: {said}.", f"Same seed and batches; identical until update {same:,}.")
+        elif done:
+            parts = [f"{side} {_outcome(record.at(side, until).metrics)}" for side in SIDES]
+            when = f"Done, {until:,} updates" + (f", the last {self.steps:,} at weight 1" if until > self.steps else "")
+            self.result(f"{when}: {'; '.join(parts)}. {self._lasts(record, until)}", self._rests_on(record))
+        elif begun:
+            step = min(run.step for run in record.runs.values())
+            self.result(f"Stopped after {step:,} of {until:,} updates. Press \u201cGo on\u201d.", "Nothing is lost.")
+        else:
+            words = "They are the same" + (f" until update {same:,}." if same < self.steps else ".")
+            rests = f"Seed {self['seed']}, word dropout {self['word_dropout']:g}. Predict, then train both."
+            self.result(f"Left: {self.sides['left'].name()}. Right: {self.sides['right'].name()}. {words}", rests)
 
-    @torch.no_grad()
-    def _reconstruct(self, _change: dict | None = None) -> None:
-        comparison = self._shown()
-        if comparison is None or not comparison.finished() or self.background.running:
+    def _lasts(self, record: records.Record, until: int) -> str:
+        if until == self.steps:
+            return ""
+        kept = {}
+        for side in SIDES:
+            before, after = (record.at(side, at).metrics.kl for at in (self.steps, until))
+            kept[side] = f"{side} from {before:.3f} to {after:.3f}"
+        return f"KL over the tail: {', '.join(kept.values())}."
+
+    def _rests_on(self, record: records.Record) -> str:
+        v = record.values
+        return (
+            f"One seed ({v['seed']}), corpus {v['corpus']}, word dropout {v['word_dropout']:g}; nats per sentence at "
+            "KL weight 1 on held-out sentences. Another seed may differ."
+        )
+
+    def _plans(self, record: records.Record | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The weights of both sides: of a pair that was trained, or as the controls are."""
+        key = record.parts["key"] if record else self._key()
+        return key[0], key[1]
+
+    def _chart(self, record: records.Record | None, until: int) -> charts.Chart:
+        weight, kl, reconstruction = [], [], []
+        legend: list[dict[str, Any]] = []
+        for other in self.shelf.records:
+            for side, run in other.runs.items() if other is not record else ():
+                look = {"width": 1, "opacity": 0.5, "dash": COLORS[side][1]}
+                kl.append(charts.curve(run.history(), "kl", "grey", 50, **look))
+        own = record.values if record else {}
+        plans = self._plans(record)
+        for side, planned in zip(SIDES, plans, strict=True):
+            color, dash = COLORS[side]
+            look = {"dash": dash, "width": 2}
+            weight.append(charts.line([*planned, *[1.0] * (until - self.steps)], color, **look))
+            legend.append({"text": side, "color": color, "dash": dash})
+            if record and record.runs:
+                history = record.runs[side].history()
+                kl.append(charts.curve(history, "kl", color, 20, **look))
+                reconstruction.append(charts.curve(history, "reconstruction", color, 20, **look))
+        corpus = self.corpora.get(own.get("corpus", self["corpus"]))
+        limits = reconstruction_limits(corpus) if corpus else (0, 30)
+        same = identical(*plans)
+        legend.append({"text": "the two runs are identical", "shade": True})
+        rules = [{"y": COLLAPSED, "text": "collapsed below"}]
+        entropy = [{"y": corpus.entropy, "text": "entropy"}] if corpus and corpus.entropy is not None else []
+        tail = [{"x": self.steps, "text": "weight 1 from here"}] if until > self.steps else []
+        alt = f"KL weight, KL and reconstruction of two schedules over {until:,} updates, the same until {same:,}."
+        panels = [
+            charts.weight_panel(weight, 60, rules=tail),
+            charts.kl_panel(kl, 170, rules=rules),
+            charts.panel("recon., nats", limits, 80, lines=reconstruction, rules=entropy),
+        ]
+        return charts.chart(alt, (0, until), "update", panels, legend, (0, same) if same else None)
+
+    def _numbers(self, record: records.Record | None) -> dict[str, Any]:
+        columns = []
+        for side in SIDES:
+            moments = record.moments.get(side, []) if record else []
+            columns += [(f"{side}, update {moment.update:,}", moment.metrics) for moment in moments]
+        names = [name for name in MEASURES if name != "perplexity"]
+        rows = [{"cells": [MEASURES[name].heading, *(records.shown(m, name) for _, m in columns)]} for name in names]
+        return {"caption": "Nats per sentence, at KL weight 1", "head": ["", *(title for title, _ in columns)],
+                "rows": rows if columns else []}  # fmt: skip
+
+    def _history(self) -> dict[str, Any]:
+        rows = []
+        for record in reversed(self.shelf.records):
+            cells = [record.name]
+            for side in SIDES:
+                moment = record.last(side)
+                done = f"{record.runs[side].step:,}" if record.runs else "0"
+                kl = f"{records.shown(moment.metrics, 'kl')} at {moment.update:,}" if moment else f"\u2013 ({done})"
+                cells.append(kl)
+            rows.append({"id": record.number, "cells": cells, "chosen": record is self._same()})
+        return {"caption": "Trained here (press a name to restore it)", "rows": rows,
+                "head": ["left | right", "left KL at update", "right KL at update"]}  # fmt: skip
+
+    def _write(self, record: records.Record | None) -> None:
+        """Sentences of both models; they are written again only for another pair, sentence or update."""
+        if record is None:
+            self.show("text:sentences", "<p>Train both first.</p>")
             return
-        ids = comparison.corpus.test[self.sentence.value]
-        self.chosen.value = _text(f"held-out sentence: <i>{html.escape(comparison.corpus.decode(ids))}</i>")
-        for name, shown in zip(comparison.schedules, self.reconstructions, strict=True):
-            run = comparison.runs[name, comparison.seeds[0]]
-            written = run.model.eval().reconstruct(ids[None].to(run.device))
-            shown.value = f"<b>{name}</b>: reconstructed as{_sentences(comparison.corpus, written)}"
-
-    def _reset(self, _button: W.Button) -> None:
-        if self.background.running:
-            return
-        self.comparison, self.trained, self.progress.children = None, {}, []
-        for name, control in self.controls.items():
-            control.value = self.start[name]
-        self._draw()
+        runs = record.runs
+        self.inputs["sentence"].max = len(runs["left"].corpus.test) - 1
+        at = (record.number, self["sentence"], runs["left"].step)
+        if self._written[0] != at:
+            self._written = at, from_models({side: run.model for side, run in runs.items()}, runs["left"].corpus, at[1])
+        self.show("text:sentences", self._written[1])
 
 
-def _progress(comparison: Comparison) -> tuple[int, int]:
-    """Updates done and in all."""
-    return sum(run.step for run in comparison.runs.values()), len(comparison.runs) * comparison.settings.steps
+def identical(left: Sequence[float], right: Sequence[float]) -> int:
+    """The updates that two schedules have in common, from the start on."""
+    return next((i for i, (one, other) in enumerate(zip(left, right, strict=True)) if one != other), len(left))
 
 
-def _describe(planned: Mapping[str, Sequence[float]], cycle: int) -> str:
-    left, right = planned.values()
-    steps = len(left)
-    cycles = math.ceil(steps / cycle)
-    ramps = [next((step for step, weight in enumerate(weights) if weight == 1), len(weights))
-             for weights in (left, right[:cycle])]  # fmt: skip
-    says = (
-        f"Left: a ramp over {ramps[0]:,} of {steps:,} updates, then weight 1. Right: {cycles} "
-        f"{'cycle' if cycles == 1 else 'cycles'} of {cycle:,}, each a ramp over {ramps[1]:,}."
-    )
-    return says + " The two are the same." if left == right else says
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {before[name]}" for name in before if before[name] != now[name])
-
-
-def _table(comparison: Comparison) -> str:
-    runs = comparison.rows()  # a column each, which fits a phone
-    cells = [["", *(run["schedule"] for run in runs)]]
-    cells += [[m.heading, *(f"{run[key]:.{m.digits}f}" for run in runs)] for key, m in MEASURES.items()]
-    verdict = "<br>".join(map(html.escape, report.verdict(runs, comparison.corpus.entropy).splitlines()))
-    return _text(f"{table(cells, 'html')}nats per sentence at KL weight 1, on held-out sentences<br>{verdict}")
-
-
-def _text(words: str) -> str:
-    return f"<div style='line-height: 1.5; white-space: normal'>{words}</div>"
-
-
-def _sentences(corpus: Corpus, batch: torch.Tensor) -> str:
-    items = "".join(f"<li>{html.escape(corpus.decode(ids)) or '(nothing)'}</li>" for ids in batch)
-    return f"<ul style='margin: 0; padding-left: 1.2em'>{items}</ul>"
-
-
-def _beside(columns: Sequence[W.Widget]) -> W.Box:
-    """Widgets beside each other, or one below the other where the page is narrow."""
-    for column in columns:
-        column.layout.flex, column.layout.min_width = "1 1 20em", "0"
-    return W.Box(list(columns), layout=W.Layout(flex_flow="row wrap", align_items="flex-start"))
+def _outcome(metrics: Any) -> str:
+    units = f"{metrics.active_units} of {len(metrics.kl_per_dimension)} units active"
+    collapsed = ", collapsed" if metrics.kl < COLLAPSED else ""
+    return f"KL {records.shown(metrics, 'kl')} ({units}{collapsed})"

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,15 +10,17 @@ import torch
 from conftest import our_threads, same, wait_for
 
 from kldanneal import Annealer
-from kldanneal.lab.metrics import evaluate
+from kldanneal.lab.metrics import Metrics, evaluate
 from kldanneal.lab.plots import smooth
 from kldanneal.lab.training.comparison import Comparison
 from kldanneal.lab.training.hand import HandWeight, Replay
 from kldanneal.lab.training.run import Run
 from kldanneal.lab.training.schedules import parse_schedule
 from kldanneal.lab.training.settings import Settings
+from kldanneal.lab.widgets import records
 from kldanneal.lab.widgets.driver import DriveTheWeight, compare_runs, first
 from kldanneal.lab.widgets.figures import plot_driven, plot_units
+from kldanneal.lab.widgets.missions import Missions
 
 SMALL = Settings(steps=40, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4, word_dropout=0.2)
 ENDLESS = replace(SMALL, steps=20_000)
@@ -157,7 +158,7 @@ def test_a_replayed_drive_is_the_same_run_bit_for_bit(tiny_corpus):
         hand.position = (7 * len(looks) % 40) / 40
         return criterion(*arguments)
 
-    moved_in_the_middle.free_bits = criterion.free_bits
+    moved_in_the_middle.free_bits = 0.0
     run.criterion = moved_in_the_middle
     run.fit()
     assert hand.weights == looks == run.history()["kl_weight"] and len(set(hand.weights)) == 40
@@ -197,11 +198,12 @@ def test_a_drive_takes_part_in_a_comparison(tiny_corpus):
 @pytest.fixture
 def make(tiny_corpus):
     """Makes widgets, at full speed; none leaves a thread behind."""
+    records.forget()
     made = []
 
     def make(settings=SMALL):
         made.append(DriveTheWeight(tiny_corpus, settings, seed=3, device="cpu"))
-        made[-1].pace.value = 200
+        made[-1]["pace"] = 200
         return made[-1]
 
     yield make
@@ -211,126 +213,112 @@ def make(tiny_corpus):
 
 
 def finish(widget, button):
-    button.click()
-    widget.background.wait(60)
-    assert not widget.background.running and widget.background.message.value == ""
+    widget.press(button)
+    widget.background.wait()
+    assert not widget.background.running and widget.error == ""
 
 
-def pictures(widget):
-    return bytes(widget.picture.value), bytes(widget.units_picture.value)
+def rows(widget):
+    return {row["cells"][0]: row["cells"][1:] for row in widget.contents["table:history"]["rows"]}
 
 
-def line(widget, who, column):
-    return list(widget.plot.lines[who][column].get_ydata())
+def lines(widget, panel, color):
+    return [drawn for drawn in widget.contents["chart:run"]["panels"][panel]["lines"] if drawn["color"] == color]
 
 
 def drive_for(widget, weights, updates=3):
     """Starts, moves the slider to each weight for some updates, and pauses."""
-    widget.toggle.click()
+    widget.press("toggle")
     for weight in weights:
-        widget.weight.value = weight
+        widget["weight"] = weight
         at = len(widget.drive())
         wait_for(lambda at=at: len(widget.drive()) > at + updates or not widget.background.running)
     if widget.background.running:
-        finish(widget, widget.toggle)
+        finish(widget, "toggle")
+    widget.background.wait()
 
 
 def test_the_slider_moves_the_mark_at_once(make):
     widget = make()
-    before = pictures(widget)
-    widget.weight.value = 0.7
-    assert widget.plot.hand.get_data() == ([0], [0.7])
-    assert pictures(widget)[0] != before[0] and pictures(widget)[1] == before[1]
-    widget.weight.value = 0.0
-    assert pictures(widget) == before
+    widget["weight"] = 0.7
+    assert widget.contents["chart:run"]["panels"][0]["marks"] == [{"x": 0, "y": 0.7, "color": "vermilion"}]
 
 
 def test_a_move_reaches_the_run_and_then_the_curves(make):
     widget = make(ENDLESS)
-    assert widget.toggle.description == "Start" and widget.replay.disabled
-    widget.toggle.click()
-    assert widget.toggle.description == "Pause" and widget.train.disabled
-    wait_for(lambda: len(line(widget, "hand", "kl")) > 1)
-    before, at = pictures(widget), len(widget.drive())
-    widget.weight.value = 0.62
-    wait_for(lambda: 0.62 in line(widget, "hand", "kl_weight"))
+    assert widget.inputs["toggle"].label == "Start" and widget.inputs["replay"].disabled
+    widget.press("toggle")
+    assert widget.inputs["toggle"].label == "Pause" and widget.inputs["train"].disabled
+    wait_for(lambda: lines(widget, 1, "vermilion") and len(lines(widget, 1, "vermilion")[0]["y"]) > 1)
+    at = len(widget.drive())
+    widget["weight"] = 0.62
+    wait_for(lambda: 0.62 in lines(widget, 0, "vermilion")[0]["y"])
     weights = widget.drive()
     assert set(weights[:at]) == {0.0} and weights.index(0.62) <= at + 1  # the update under way keeps its own
-    wait_for(lambda: all(a != b for a, b in zip(before, pictures(widget), strict=True)))
-    wait_for(lambda: "KL weight <b>0.62" in widget.numbers.value)
-    assert all(f"{what} <b>" in widget.numbers.value for what in ("KL", "reconstruction", "-ELBO (their sum)", "units"))
-    finish(widget, widget.toggle)
-    history = widget.run.history()
-    assert history["kl_weight"] == widget.drive() == line(widget, "hand", "kl_weight")
-    np.testing.assert_array_equal(line(widget, "hand", "kl"), smooth(history["kl"], 10))
-    np.testing.assert_array_equal(line(widget, "hand", "reconstruction"), smooth(history["reconstruction"], 10))
+    wait_for(lambda: "Driving" in widget.words() and "-ELBO" in widget.words())
+    finish(widget, "toggle")
+    assert widget.run.history()["kl_weight"] == widget.drive()
 
 
-def test_the_numbers_are_of_the_held_out_sentences_now(make, tiny_corpus):
-    widget = make()
-    drive_for(widget, [0.5])
-    measured, variances = widget.seen
-    assert measured == evaluate(widget.run.model, tiny_corpus.valid, iw_samples=1)
-    mu = torch.stack([widget.run.model.encode(tiny_corpus.valid[i][None])[0][0] for i in range(30)])
-    np.testing.assert_allclose(variances, mu.var(dim=0).tolist(), rtol=1e-4)
-    assert [bar.get_height() for bar in widget.units.bars] == variances
-    assert f"KL <b>{measured.kl:.3f}</b>" in widget.numbers.value
-    table = evaluate(widget.run.model, tiny_corpus.test, iw_samples=1)
-    assert widget.metrics == {"by hand": table}
-    assert f"by hand ({widget.run.step:,} updates)" in widget.table.value and f"{table.kl:.3f}" in widget.table.value
-
-
-def test_pause_works_within_a_second_and_at_the_next_update(make):
+def test_numbers_belong_to_the_update_that_they_name(make, tiny_corpus):
     widget = make(ENDLESS)
-    widget.pace.value = 10
-    widget.toggle.click()
+    drive_for(widget, [0.5])
+    first_stop, shown = widget.run.step, rows(widget)["drive 1"]
+    drive_for(widget, [0.9, 0.1])
+    assert widget.run.step > first_stop
+    for moment in widget.record.moments["run"]:  # each is what the run was worth then: trained again up to there
+        again = Run(tiny_corpus, Replay(widget.drive()), ENDLESS, seed=3, device="cpu").fit(until=moment.update)
+        assert moment.metrics == evaluate(again.model, tiny_corpus.test, iw_samples=1)
+    assert [moment.update for moment in widget.record.moments["run"]] == [first_stop, widget.run.step]
+    assert shown[:2] == [f"{first_stop:,}"] * 2 and rows(widget)["drive 1"][:2] == [f"{widget.run.step:,}"] * 2
+    look = widget.record.parts["look"]
+    again = Run(tiny_corpus, Replay(widget.drive()), ENDLESS, seed=3, device="cpu").fit(until=look.update)
+    assert look.metrics == evaluate(again.model, tiny_corpus.valid, iw_samples=1)
+    assert f"At update {look.update:,}: KL {look.metrics.kl:.3f}" in widget.words()
+
+
+def test_while_it_drives_on_a_row_still_names_its_own_update(make):
+    widget = make(ENDLESS)
+    drive_for(widget, [0.5])
+    measured = widget.record.last("run").update
+    widget.press("toggle")
+    wait_for(lambda: widget.run.step > measured + 5)
+    widget.refresh()
+    row = rows(widget)["drive 1"]
+    assert int(row[0].replace(",", "")) > measured and row[1] == f"{measured:,}"
+    finish(widget, "toggle")
+
+
+def test_pause_works_at_the_next_update(make):
+    widget = make(ENDLESS)
+    widget["pace"] = 10
+    widget.press("toggle")
     wait_for(lambda: widget.run.step > 2)
-    started, at = time.monotonic(), widget.run.step
-    widget.toggle.click()
-    wait_for(lambda: not widget.background.running)
-    assert time.monotonic() - started < 1
+    at = widget.run.step
+    widget.press("toggle")
+    assert widget.inputs["toggle"].disabled  # until it has stopped
+    widget.background.wait()
     assert widget.run.step <= at + 1
-    widget.background.wait(60)
-    assert widget.toggle.description == "Go on" and not widget.toggle.disabled and not widget.replay.disabled
-
-
-def test_the_pace_is_kept(make):
-    widget = make(replace(SMALL, steps=8))
-    widget.pace.value = 10
-    started = time.monotonic()
-    finish(widget, widget.toggle)
-    assert time.monotonic() - started > 0.6  # 8 updates of 0.1 s; what is lost to a busy computer is made good, in part
+    assert widget.inputs["toggle"].label == "Go on" and not widget.inputs["toggle"].disabled
 
 
 def test_driven_in_parts_and_replayed_is_one_run(make, tiny_corpus):
     widget = make()
     drive_for(widget, [0.0, 0.3])
     paused_at = widget.run.step
-    assert 0 < paused_at < 40
-    widget.weight.value = 0.9  # moved while it rests: the next update has it
+    widget["weight"] = 0.9  # moved while it rests: the next update has it
     drive_for(widget, [0.9, 0.1, 1.0], updates=5)
     if widget.run.step < 40:
-        finish(widget, widget.toggle)
-    assert widget.run.step == 40 and widget.drive()[paused_at] == 0.9
-    assert widget.toggle.description == "Start again"
+        finish(widget, "toggle")
+    assert 0 < paused_at < 40 and widget.run.step == 40 and widget.drive()[paused_at] == 0.9
+    assert widget.inputs["toggle"].label == "Start again" and "Finished" in widget.words()
     again = Run(tiny_corpus, Replay(widget.drive()), SMALL, seed=3, device="cpu").fit()
     assert same(of_training(again), of_training(widget.run))
-    finish(widget, widget.replay)
-    assert same(of_training(widget.again), of_training(widget.run))
-    assert "40 updates, every number the same bit for bit" in widget.verdict.value
-    for column in ("kl_weight", "kl", "reconstruction"):
-        assert line(widget, "replay", column) == line(widget, "hand", column)
-
-
-def test_a_drive_can_be_replayed_while_it_rests(make):
-    widget = make(ENDLESS)
-    drive_for(widget, [0.2, 0.8])
-    n = widget.run.step
-    finish(widget, widget.replay)
-    assert widget.again.step == n and widget.again.settings == ENDLESS
-    assert f"{n:,} updates, every number the same" in widget.verdict.value
-    drive_for(widget, [0.4])  # and goes on
-    assert widget.run.step > n and widget.drive()[:n] == widget.again.annealer.weights
+    finish(widget, "replay")
+    assert "40 updates, every number the same bit for bit" in widget.words()
+    assert lines(widget, 1, "ink")[0]["y"] == lines(widget, 1, "vermilion")[0]["y"]
+    drive_for(widget, [0.4])
+    assert "bit for bit" not in widget.words()  # it was said of the other drive
 
 
 def test_a_replay_that_differs_is_told(tiny_corpus):
@@ -344,75 +332,67 @@ def test_a_replay_that_differs_is_told(tiny_corpus):
     assert "other parameters" in compare_runs(run, Run(tiny_corpus, Replay(weights), SMALL).fit())
 
 
-def test_a_schedule_is_drawn_trained_on_the_same_seed_and_tabled(make, tiny_corpus):
+def test_a_schedule_is_drawn_trained_on_the_same_seed_and_kept(make, tiny_corpus):
     widget = make()
-    cyclical = parse_schedule("cyclical", steps=40)
-    assert list(widget.plot.planned.get_ydata()) == cyclical.schedule(40)
-    before = pictures(widget)
-    widget.schedule.value = "constant"
-    assert list(widget.plot.planned.get_ydata()) == [1.0] * 40 and pictures(widget)[0] != before[0]
-    finish(widget, widget.train)
+    assert lines(widget, 0, "blue")[0]["y"] == pytest.approx(
+        parse_schedule("cyclical", steps=40).schedule(40), abs=1e-3
+    )
+    widget["schedule"] = "constant"
+    assert lines(widget, 0, "blue")[0]["y"] == [1.0] * 40
+    finish(widget, "train")
     alone = Run(tiny_corpus, Annealer(1, disable=True), SMALL, seed=3, device="cpu").fit()
-    assert widget.schedules["constant"].history() == alone.history()
-    np.testing.assert_array_equal(line(widget, "schedule", "kl"), smooth(alone.history()["kl"], 10))
-    measured = evaluate(alone.model, tiny_corpus.test, iw_samples=1)
-    assert widget.metrics == {"constant": measured}
-    assert "<td>constant</td>" in widget.table.value and f"{measured.neg_elbo:.2f}</td>" in widget.table.value
-    assert widget.train.disabled and widget.run is None and widget.toggle.description == "Start"
-    widget.schedule.value = "cyclical"
-    assert line(widget, "schedule", "kl") == [] and not widget.train.disabled
-    finish(widget, widget.train)
-    assert widget.schedules["cyclical"].history()["kl_weight"] == cyclical.schedule(40)
-    widget.schedule.value = "constant"
-    assert line(widget, "schedule", "kl_weight") == [1.0] * 40
+    metrics = evaluate(alone.model, tiny_corpus.test, iw_samples=1)
+    assert rows(widget)["constant"][1:3] == ["40", f"{metrics.kl:.3f}"]
+    assert lines(widget, 1, "blue")[0]["y"] == pytest.approx(smooth(alone.history()["kl"], 10), rel=1e-3)
+    assert widget.inputs["train"].disabled and widget.run is None and widget.inputs["toggle"].label == "Start"
 
 
 def test_a_schedules_training_stops_and_goes_on(make):
     widget = make(ENDLESS)
-    widget.train.click()
-    assert widget.toggle.description == "Stop"
-    wait_for(lambda: widget.progress.value > 3 and widget.progress.layout.display is None)
-    wait_for(lambda: widget.schedules["cyclical"].step > 3)
-    finish(widget, widget.toggle)
-    stopped_at = widget.schedules["cyclical"].step
-    assert widget.metrics == {} and not widget.train.disabled and widget.progress.layout.display == "none"
-    widget.train.click()
-    wait_for(lambda: widget.schedules["cyclical"].step > stopped_at)
-    finish(widget, widget.toggle)
+    widget.press("train")
+    assert widget.inputs["toggle"].label == "Stop"
+    wait_for(lambda: widget.training.runs["run"].step > 3)
+    finish(widget, "toggle")
+    record, stopped_at = widget.training, widget.training.runs["run"].step
+    widget.press("train")
+    assert widget.training is record
+    wait_for(lambda: record.runs["run"].step > stopped_at)
+    finish(widget, "toggle")
 
 
-def test_reset_forgets_the_drive_and_keeps_the_schedules(make):
+def test_nothing_is_lost_by_a_new_drive_or_by_the_cell_run_again(make):
     widget = make()
-    fresh = pictures(widget)
-    finish(widget, widget.train)
-    trained = pictures(widget)
-    assert trained[0] != fresh[0]
     drive_for(widget, [0.4])
-    finish(widget, widget.replay)
-    widget.reset.click()
-    assert widget.drive() == [] and widget.run is widget.again is None and widget.weight.value == 0
-    assert pictures(widget) == trained and list(widget.metrics) == ["cyclical"]
-    assert widget.verdict.value == "" and "by hand" not in widget.table.value
-    assert widget.toggle.description == "Start" and widget.replay.disabled
+    first_drive, weights = widget.record, widget.drive()
+    widget.press("new")
+    assert widget.drive() == [] and widget.inputs["toggle"].label == "Start" and "drive 1" in rows(widget)
+    widget["weight"] = 0.5
+    finish(widget, "toggle")
+    finish(widget, "toggle")  # start again: another row
+    assert list(rows(widget)) == ["drive 3", "drive 2", "drive 1"] and widget.drive() == [0.5] * 40
+    widget.press("history", first_drive.number)
+    assert widget.drive() == weights and widget.inputs["toggle"].label in ("Go on", "Start again")
+    again = make()
+    assert list(rows(again)) == ["drive 3", "drive 2", "drive 1"] and again.drive() == [0.5] * 40
 
 
-def test_reset_stops_what_trains(make):
+def test_fast_presses_from_two_threads_break_nothing(make):
     widget = make(ENDLESS)
-    widget.toggle.click()
-    wait_for(lambda: widget.run.step > 2)
-    widget.reset.click()
-    assert not widget.background.running and our_threads() == [] and widget.run is None
+
+    def presses():
+        for name in ("toggle", "new") * 10:
+            widget._heard(widget, {"name": name, "value": None}, [])
+
+    threads = [threading.Thread(target=presses) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    widget.background.stop()
+    assert widget.error == "" and our_threads() == []
 
 
-def test_start_again_begins_where_the_slider_is(make):
-    widget = make()
-    finish(widget, widget.toggle)
-    widget.weight.value = 0.5
-    finish(widget, widget.toggle)
-    assert widget.drive() == [0.5] * 40 == widget.run.history()["kl_weight"]
-
-
-def test_an_error_is_shown(make, monkeypatch):
+def test_an_error_is_shown_and_the_drive_is_kept(make, monkeypatch):
     widget = make(ENDLESS)
     update = Run.update
 
@@ -422,26 +402,79 @@ def test_an_error_is_shown(make, monkeypatch):
         update(run)
 
     monkeypatch.setattr(Run, "update", fails)
-    widget.toggle.click()
-    widget.background.wait(60)
-    assert "FloatingPointError: The loss is not finite at step 5 of &lt;the run&gt;" in widget.background.message.value
-    assert not widget.background.running and not widget.toggle.disabled and our_threads() == []
+    widget.press("toggle")
+    widget.background.wait()
+    assert "FloatingPointError: The loss is not finite at step 5 of &lt;the run&gt;" in widget.contents["text:error"]
+    assert widget.run.step == 5 and widget.inputs["toggle"].label == "Go on"
 
 
-def test_a_second_widget_stops_the_first(make):
-    one = make(ENDLESS)
-    one.toggle.click()
-    wait_for(lambda: one.run.step > 2)
-    other = make()
-    assert not one.background.running and our_threads() == []
-    finish(other, other.toggle)
-    assert other.run.step == 40
+def test_a_saved_drive_becomes_a_schedule(make):
+    widget = make()
+    drive_for(widget, [0.25])
+    widget.press("save")
+    assert records.drives() == {"drive 1 (by hand)": widget.drive()} and "Saved as the schedule" in widget.words()
+
+
+def test_live_sentences_are_what_the_model_writes_now(make, tiny_corpus):
+    widget = make()
+    finish(widget, "toggle")
+    given, written = widget.record.parts["look"].sentences[1]
+    assert given == tiny_corpus.decode(tiny_corpus.valid[1])
+    assert written == tiny_corpus.decode(widget.run.model.eval().reconstruct(tiny_corpus.valid[1][None])[0])
+    assert given in widget.contents["text:sentences"]
 
 
 def test_without_a_corpus_it_is_the_toy_language(toy_corpus):
     widget = DriveTheWeight()
     assert widget.corpus.digest == toy_corpus.digest and len(widget.held_out) == 200
-    assert widget.plot.axes[2].get_ylim() == (0, 2 * toy_corpus.entropy)
+
+
+# --- missions ---------------------------------------------------------------------------------------------------------
+
+
+def metrics(kl=0.0, neg_elbo=14.0, active_units=0):
+    names = (
+        "reconstruction",
+        "standard_error",
+        "perplexity",
+        "mutual_information",
+        "iw_nll",
+        "mutual_information_error",
+    )
+    return Metrics(kl=kl, neg_elbo=neg_elbo, active_units=active_units, kl_per_dimension=[], sentences=1, iw_samples=1,
+                   **dict.fromkeys(names, 0.0))  # fmt: skip
+
+
+def test_a_mission_is_ticked_once_it_is_met_and_stays():
+    missions = Missions()
+    missions.look(10, metrics(active_units=2), [0.0] * 10)
+    assert missions.met == {} and missions.html(cyclical=False).count("\u2610") == 3
+    missions.look(20, metrics(active_units=3), [0.0] * 20)
+    missions.look(30, metrics(active_units=0), [0.0] * 30)
+    assert missions.met == {"units": 20} and "met at update 20" in missions.html(cyclical=False)
+
+
+@pytest.mark.parametrize(
+    "kls, weights, met",
+    [
+        ([0.6] * 11, [0.0] * 100 + [1.0] * 1000, True),
+        ([0.6] * 5 + [0.4] + [0.6] * 5, [0.0] * 100 + [1.0] * 1000, False),  # it fell below on the way
+        ([0.6] * 11, [0.0] * 700 + [1.0] * 400, False),  # too short
+        ([0.6] * 11, [1.0] * 600 + [0.9] + [1.0] * 499, True),  # met before the weight fell again
+    ],
+)
+def test_the_kl_has_to_last_at_weight_1(kls, weights, met):
+    missions = Missions()
+    for i, kl in enumerate(kls, start=1):
+        missions.look(100 * i, metrics(kl), weights[: 100 * i])
+    assert ("lasts" in missions.met) == met
+
+
+@pytest.mark.parametrize("kl, neg_elbo, met", [(0.7, 13.9, True), (0.6, 13.9, False), (0.7, 14.1, False)])
+def test_the_cyclical_schedule_is_beaten_only_at_its_kl(kl, neg_elbo, met):
+    missions = Missions()
+    missions.look(10, metrics(kl, neg_elbo), [0.0] * 10, records.Moment(2000, metrics(0.65, 14.0)))
+    assert ("beats" in missions.met) == met
 
 
 # --- the pictures for the page ----------------------------------------------------------------------------------------

@@ -1,274 +1,223 @@
-"""The side-by-side widget, in the kernel: what the controls draw, and what the button trains."""
+"""The side-by-side in the kernel: any two schedules, their tail at weight 1, and a history that keeps everything."""
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from conftest import our_threads, wait_for
 
 from kldanneal import Annealer
-from kldanneal.lab.plots import reconstruction_limits, smooth, styles
-from kldanneal.lab.results import report
+from kldanneal.lab.metrics import evaluate
+from kldanneal.lab.plots import smooth
 from kldanneal.lab.training.comparison import Comparison
 from kldanneal.lab.training.run import Run
+from kldanneal.lab.training.schedules import Then
 from kldanneal.lab.training.settings import Settings
+from kldanneal.lab.widgets import records
 from kldanneal.lab.widgets.figures import plot_side_by_side
-from kldanneal.lab.widgets.side_by_side import SideBySide
+from kldanneal.lab.widgets.side_by_side import SideBySide, identical
 
 SMALL = Settings(steps=40, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4, word_dropout=0.2)
-ENDLESS = replace(SMALL, steps=10**6)
+ENDLESS = replace(SMALL, steps=10**5)
 
 
 @pytest.fixture
-def widget(tiny_corpus):
-    widget = SideBySide(tiny_corpus, SMALL, seed=3, device="cpu")
-    yield widget
-    widget.background.stop()
+def make(tiny_corpus):
+    records.forget()
+    made = []
+
+    def make(settings=SMALL):
+        made.append(SideBySide(tiny_corpus, settings, seed=3, device="cpu"))
+        return made[-1]
+
+    yield make
+    for widget in made:
+        widget.background.stop()
     assert our_threads() == []
 
 
-def train(widget):
-    widget.button.click()
-    widget.background.wait(60)
-    assert not widget.background.running
-    assert widget.background.message.value == ""
+@pytest.fixture
+def widget(make):
+    return make()
 
 
-def pictures(widget):
-    return [bytes(picture.value) for picture in widget.pictures]
+def finish(widget, button="train"):
+    widget.press(button)
+    widget.background.wait()
+    assert widget.error == "" and not widget.background.running
 
 
-def planned(widget):
-    return [list(panel.planned.get_ydata()) for panel in widget.panels]
+def alone(corpus, annealer, until=40):
+    """The run that a side should be, trained by itself."""
+    settings = replace(SMALL, steps=80)
+    return Run(corpus, Then(annealer, 40), settings, seed=3, device="cpu").fit(until=until)
 
 
-def lines(widget, column):
-    return [list(panel.lines[column].get_ydata()) for panel in widget.panels]
+# ------------------------------------------------------------------------------------------------------------- controls
 
 
-# --- controls ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "moves, weights",
+    [
+        ({"right_schedule": "constant", "right_weight": 0.5}, [0.5] * 40),
+        ({"right_schedule": "once", "right_ramp": 13, "right_shape": "cosine"}, Annealer(13, "cosine").schedule(40)),
+        ({"right_cycles": 7}, Annealer(6, cyclical=True, ratio=0.5).schedule(40)),
+        ({"right_cycles": 1}, Annealer(40, cyclical=True, ratio=0.5).schedule(40)),
+    ],
+)
+def test_any_schedule_can_be_chosen_and_is_drawn_as_it_will_be(widget, moves, weights):
+    for name, value in moves.items():
+        widget[name] = value
+    assert list(widget.sides["right"].planned()) == weights
+    assert [widget.sides["right"].annealer().weight] == weights[:1]
+    assert widget.contents["chart:both"]["panels"][0]["lines"][1]["y"] == pytest.approx(weights, abs=1e-3)
 
 
-@pytest.mark.parametrize("name, value", [("shape", "logistic"), ("total_steps", 8), ("ratio", 0.25)])
-def test_a_slider_redraws_both_panels_with_the_annealers_weights(widget, name, value):
-    before = pictures(widget)
-    widget.controls[name].value = value
-    chosen = {"total_steps": 20, "shape": "linear", "ratio": 0.9, name: value}
-    for shown, cyclical in zip(planned(widget), (False, True), strict=True):
-        assert shown == Annealer(**chosen, cyclical=cyclical).schedule(SMALL.steps)
-    assert all(a != b for a, b in zip(before, pictures(widget), strict=True))
-    widget.controls[name].value = {"shape": "linear", "total_steps": 20, "ratio": 0.9}[name]
-    assert pictures(widget) == before
+@pytest.mark.parametrize("cycles", range(1, 21))
+def test_cycles_and_their_length_never_contradict_each_other(widget, cycles):
+    widget["right_cycles"] = cycles
+    length = widget.sides["right"].cycle()
+    assert (cycles - 1) * length <= 40 <= cycles * length or -(-40 // length) <= cycles
+    assert widget.inputs["right_cycles"].unit == f"of {length:,} updates"
+    assert f"of {length:,}" in widget.words()
 
 
-def test_both_are_the_same_until_the_first_restart(widget):
-    left, right = planned(widget)
-    assert left[:20] == right[:20] and left[20] == 1 and right[20] == 0
+def test_the_stretch_in_which_both_are_the_same_is_shaded(widget):
+    assert widget.contents["chart:both"]["shade"] == [0, 10]  # a ramp of 5, then 1; the first cycle has 10
+    assert "the same until update 10" in widget.words()
+    assert identical([0, 1, 1], [0, 1, 0]) == 2 and identical([0, 1], [0, 1]) == 2
+    widget["right_schedule"] = "constant"
+    assert widget.contents["chart:both"]["shade"] is None
 
 
-@pytest.mark.parametrize("total_steps, ratio", [(20, 0.9), (10, 0.5), (7, 0.3), (15, 1.0), (40, 0.9)])
-def test_the_fair_baseline_has_one_ramp_as_long_as_all_ramps_in_cycles(widget, total_steps, ratio):
-    widget.total_steps.value, widget.ratio.value, widget.fair.value = total_steps, ratio, True
-    left, right = planned(widget)
-    assert sum(weight < 1 for weight in left) == sum(weight < 1 for weight in right)
-    assert left == sorted(left)
-    assert list(widget.annealers()) == ["monotonic-long", "cyclical"]
-    assert widget.panels[0].title.get_text() == "monotonic-long"
-    assert widget.panels[0].lines["kl"].get_color() == styles(["monotonic-long"])["monotonic-long"]["color"]
+# ------------------------------------------------------------------------------------------------------------- training
 
 
-def test_the_words_say_what_is_drawn(widget):
-    assert "a ramp over 18 of 40 updates, then weight 1. Right: 2 cycles of 20, each a ramp over 18." in (
-        widget.status.value
-    )
-    widget.total_steps.value = 40
-    assert "1 cycle of 40" in widget.status.value and "The two are the same" in widget.status.value
+def test_both_are_trained_on_the_same_seed_and_the_result_is_in_words(widget, tiny_corpus):
+    finish(widget)
+    for side, annealer in (("left", Annealer(5)), ("right", Annealer(10, cyclical=True, ratio=0.5))):
+        run = alone(tiny_corpus, annealer)
+        assert widget.record.runs[side].history() == run.history()
+        metrics = evaluate(run.model, tiny_corpus.test, iw_samples=5)
+        assert widget.record.moments[side] == [(40, metrics)]
+        assert f"{side} KL {metrics.kl:.3f} ({metrics.active_units} of 4 units active" in widget.words()
+    left, right = (widget.record.runs[side].history()["kl"] for side in ("left", "right"))
+    assert left[:10] == right[:10] and left[10] == right[10] and left[11] != right[11]
+    assert "Done, 40 updates" in widget.words() and "One seed (3)" in widget.words()
+    drawn = widget.contents["chart:both"]["panels"][1]["lines"]
+    assert drawn[0]["y"] == pytest.approx(smooth(left, 20), rel=1e-3)
 
 
-def test_both_panels_have_the_same_limits(widget):
-    train(widget)
-    for left, right in zip(*(panel.panels.axes for panel in widget.panels), strict=True):
-        assert left.get_ylim() == right.get_ylim() and left.get_xlim() == right.get_xlim()
+def test_the_tail_goes_on_with_both_at_weight_1(widget, tiny_corpus):
+    assert widget.inputs["tail"].disabled
+    finish(widget)
+    before = widget.record.at("right", 40)
+    finish(widget, "tail")
+    run = alone(tiny_corpus, Annealer(10, cyclical=True, ratio=0.5), until=80)
+    assert widget.record.runs["right"].history() == run.history()
+    assert run.history()["kl_weight"][40:] == [1.0] * 40
+    assert widget.record.at("right", 40) is before  # what was measured before the tail is still there
+    kl = widget.record.at("right", 80).metrics.kl
+    assert f"right from {before.metrics.kl:.3f} to {kl:.3f}" in widget.words() and widget.inputs["tail"].disabled
 
 
-def test_the_device_is_shown(widget):
-    assert widget.device.value == "cpu" and "cpu" in widget.device.options
+def test_a_press_never_destroys_a_finished_comparison(widget):
+    finish(widget)
+    record, words = widget.record, widget.words()
+    finish(widget)  # the same again: the button is disabled
+    assert widget.shelf.records == [record] and widget.words() == words
+    widget["right_cycles"] = 2
+    assert "Done" not in widget.words()
+    finish(widget)
+    assert len(widget.shelf.records) == 2 and record.at("left", 40)
+    widget.press("history", record.number)
+    assert widget["right_cycles"] == 4 and widget.words() == words
+    widget["right_cycles"] = 2
+    assert "Done" in widget.words()  # put back, it is seen again
 
 
-# --- training ---------------------------------------------------------------------------------------------------------
+def test_the_cell_run_again_shows_what_was_there(make):
+    first = make()
+    first["left_ramp"] = 9
+    finish(first)
+    again = make()
+    assert again["left_ramp"] == 9 and again.words() == first.words() and again.shelf is first.shelf
 
 
-def test_the_button_trains_both_on_the_same_seed_and_shows_the_outcome(widget, tiny_corpus):
-    assert widget.results.layout.display == "none"
-    before = pictures(widget)
-    train(widget)
-    schedules = {"monotonic": Annealer(20, ratio=0.9), "cyclical": Annealer(20, cyclical=True, ratio=0.9)}
-    alone = Comparison(tiny_corpus, schedules, SMALL, seeds=[3], device="cpu").fit(progress=False)
-    assert widget.comparison.histories() == alone.histories()
-    assert widget.comparison.metrics == alone.metrics
-    assert lines(widget, "kl_weight") == [annealer.schedule(SMALL.steps) for annealer in schedules.values()]
-    for column in ("kl", "reconstruction"):  # too short a run to be smoothed
-        expected = [alone.runs[name, 3].history()[column] for name in schedules]
-        np.testing.assert_allclose(lines(widget, column), expected, rtol=1e-9)
-    assert all(a != b for a, b in zip(before, pictures(widget), strict=True))
-    assert widget.results.layout.display is None
-    for name in schedules:
-        metrics = alone.metrics[name, 3]
-        assert f"<th>{name}</th>" in widget.table.value
-        assert f"{metrics.kl:.3f}</td>" in widget.table.value and f"{metrics.neg_elbo:.2f}</td>" in widget.table.value
-    for words in report.verdict(alone.rows()).splitlines():
-        assert words.split(":")[0] in widget.table.value
-    assert [name in shown.value for name, shown in zip(schedules, widget.samples, strict=True)] == [True, True]
-    assert widget.samples[0].value.count("<li>") == 6
-
-
-def test_another_sentence_is_reconstructed_under_both(widget, tiny_corpus):
-    train(widget)
-    for number in (0, 5):
-        widget.sentence.value = number
-        assert tiny_corpus.decode(tiny_corpus.test[number]) in widget.chosen.value
-        for (name, _), shown in zip(widget.comparison.runs, widget.reconstructions, strict=True):
-            model = widget.comparison.runs[name, 3].model.eval()
-            (written,) = model.reconstruct(tiny_corpus.test[number][None])
-            assert f"<b>{name}</b>" in shown.value and tiny_corpus.decode(written) in shown.value
-    assert widget.sentence.max == len(tiny_corpus.test) - 1
-
-
-def test_curves_grow_while_it_trains_and_controls_rest(tiny_corpus):
-    widget = SideBySide(tiny_corpus, ENDLESS)
-    widget.button.click()
-    assert widget.button.description == "Stop"
-    assert all(control.disabled for control in widget.controls.values()) and widget.reset.disabled
-    wait_for(lambda: all(len(panel.lines["kl"].get_xdata()) > 1 for panel in widget.panels))
-    seen = [len(panel.lines["kl"].get_xdata()) for panel in widget.panels]
-    wait_for(lambda: all(len(p.lines["kl"].get_xdata()) > n for p, n in zip(widget.panels, seen, strict=True)))
-    assert widget.progress.children  # with the time left
-    widget.button.click()
-    widget.background.wait(60)
-    assert widget.button.description == "Go on" and not widget.button.disabled
-    assert not any(control.disabled for control in widget.controls.values())
-    assert our_threads() == []
-
-
-def test_stop_works_at_the_next_update(tiny_corpus):
-    """And so within a second; by the clock, a busy machine would decide."""
-    widget = SideBySide(tiny_corpus, ENDLESS)
-    widget.button.click()
-    wait_for(lambda: widget.comparison and all(run.step for run in widget.comparison.runs.values()))
-    widget.button.click()
-    steps = [run.step for run in widget.comparison.runs.values()]
-    widget.background.wait(60)
-    assert not widget.background.running and our_threads() == []
-    for before, run in zip(steps, widget.comparison.runs.values(), strict=True):
-        assert run.step <= before + 1
-
-
-def stop_after(widget, monkeypatch, updates):
-    """Presses stop once a run has made so many updates."""
+def test_stopped_and_resumed_is_the_same_bit_for_bit(widget, tiny_corpus, monkeypatch):
     update = Run.update
 
     def counted(run):
         update(run)
-        if run.step == updates and not widget.background._stop.is_set():
-            widget.button.click()
+        if run.step == 11:
+            widget.background.ask_to_stop()
 
-    monkeypatch.setattr(Run, "update", counted)
-
-
-def test_stopped_and_resumed_is_the_same_bit_for_bit(widget, tiny_corpus, monkeypatch):
-    uninterrupted = Comparison(tiny_corpus, widget.annealers(), SMALL, seeds=[3], device="cpu").fit(progress=False)
     with monkeypatch.context() as patched:
-        stop_after(widget, patched, updates=11)
-        train(widget)
-    assert any(0 < run.step < SMALL.steps for run in widget.comparison.runs.values())
-    assert widget.button.description == "Go on" and widget.results.layout.display == "none"
-    first = widget.comparison
-    train(widget)
-    assert widget.comparison is first and first.finished()
-    assert first.histories() == uninterrupted.histories()
-    assert first.metrics == uninterrupted.metrics
+        patched.setattr(Run, "update", counted)
+        finish(widget)
+    assert "Stopped after" in widget.words() and widget.inputs["train"].label == "Go on"
+    finish(widget)
+    assert widget.record.runs["left"].history() == alone(tiny_corpus, Annealer(5)).history()
 
 
-def test_a_moved_slider_previews_and_says_that_a_new_comparison_begins(widget, monkeypatch):
-    with monkeypatch.context() as patched:
-        stop_after(widget, patched, updates=11)
-        train(widget)
-    first, curves = widget.comparison, lines(widget, "kl")
-    widget.total_steps.value = 10
-    assert planned(widget)[1] == Annealer(10, cyclical=True, ratio=0.9).schedule(SMALL.steps)
-    assert lines(widget, "kl") == [[], []]
-    assert widget.button.description == "Train both"
-    assert "starts a new comparison" in widget.status.value and "total_steps 20" in widget.status.value
-    assert widget.comparison is first  # nothing is lost yet
-    widget.total_steps.value = 20
-    assert lines(widget, "kl") == curves and widget.button.description == "Go on"
-    assert "new comparison" not in widget.status.value
-    widget.total_steps.value = 10
-    train(widget)
-    assert widget.comparison is not first and widget.comparison.finished()
-    assert lines(widget, "kl_weight")[1] == Annealer(10, cyclical=True, ratio=0.9).schedule(SMALL.steps)
+def test_a_second_press_stops_and_a_third_goes_on(make):
+    widget = make(ENDLESS)
+    widget.press("train")
+    assert widget.inputs["train"].label == "Stop" and "Training" in widget.words()
+    wait_for(lambda: widget.record.runs and all(run.step > 2 for run in widget.record.runs.values()))
+    widget["right_cycles"] = 9  # a control that is moved meanwhile loses nothing
+    widget.press("train")
+    assert widget.inputs["train"].disabled  # until it has stopped
+    widget.background.wait()
+    assert widget.inputs["train"].label == "Train both"
+    widget["right_cycles"] = 4
+    assert widget.inputs["train"].label == "Go on"
 
 
-def test_reset_forgets_the_comparison_and_puts_the_controls_back(widget):
-    start, before = widget.choices(), pictures(widget)
-    widget.ratio.value, widget.fair.value, widget.seed.value = 0.5, True, 7
-    train(widget)
-    widget.reset.click()
-    assert widget.choices() == start and widget.comparison is None
-    assert lines(widget, "kl") == [[], []] and planned(widget)[0] == Annealer(20, ratio=0.9).schedule(SMALL.steps)
-    assert widget.results.layout.display == "none" and widget.button.description == "Train both"
-    assert len(pictures(widget)) == len(before)
-
-
-def test_an_error_in_a_run_is_shown_and_stops_the_other(tiny_corpus, monkeypatch):
-    widget = SideBySide(tiny_corpus, ENDLESS)
+def test_an_error_in_a_run_stops_the_other_and_both_are_kept(make, monkeypatch):
+    widget = make(ENDLESS)
     update = Run.update
 
     def fails(run):
-        if run.name == "cyclical" and run.step == 5:
-            raise FloatingPointError("The loss is not finite at step 5 of <cyclical>")
+        if run.name == "right" and run.step == 5:
+            raise FloatingPointError("The loss is not finite at step 5 of <right>")
         update(run)
 
     monkeypatch.setattr(Run, "update", fails)
-    widget.button.click()
-    widget.background.wait(60)
-    assert "FloatingPointError: The loss is not finite at step 5 of &lt;cyclical&gt;" in widget.background.message.value
-    assert not widget.background.running and our_threads() == []
-    assert not widget.button.disabled and not widget.shape.disabled
+    widget.press("train")
+    widget.background.wait()
+    assert "FloatingPointError: The loss is not finite at step 5 of &lt;right&gt;" in widget.contents["text:error"]
+    assert widget.record.runs["right"].step == 5 and widget.inputs["train"].label == "Go on"
 
 
-def test_a_second_widget_stops_the_first(tiny_corpus):
-    first = SideBySide(tiny_corpus, ENDLESS)
-    first.button.click()
-    wait_for(lambda: first.comparison and any(run.step for run in first.comparison.runs.values()))
-    second = SideBySide(tiny_corpus, SMALL)
-    assert not first.background.running and our_threads() == []
-    train(second)
-    assert second.comparison.finished()
+def test_a_saved_drive_is_offered_as_a_schedule(widget, tiny_corpus):
+    records.drives()["drive 1 (by hand)"] = [0.0] * 30 + [0.4]
+    widget.refresh()
+    widget["right_schedule"] = "drive 1 (by hand)"
+    assert list(widget.sides["right"].planned()) == [0.0] * 30 + [0.4] * 10
+    finish(widget)
+    assert widget.record.runs["right"].history()["kl_weight"] == [0.0] * 30 + [0.4] * 10
 
 
-# --- the picture for the page -----------------------------------------------------------------------------------------
+def test_sentences_of_both_models_follow_the_slider(widget, tiny_corpus):
+    assert "Train both first" in widget.contents["text:sentences"]
+    finish(widget)
+    for number in (0, 5):
+        widget["sentence"] = number
+        shown = widget.contents["text:sentences"]
+        assert tiny_corpus.decode(tiny_corpus.test[number]) in shown
+        for side, run in widget.record.runs.items():
+            (written,) = run.model.eval().reconstruct(tiny_corpus.test[number][None])
+            assert f"<b>{side}</b>" in shown and (tiny_corpus.decode(written) or "(nothing)") in shown
+
+
+# --------------------------------------------------------------------------------------------------- a static picture
 
 
 def test_the_static_picture_shows_the_histories(tiny_corpus):
-    comparison = Comparison(tiny_corpus, {"monotonic": Annealer(100), "cyclical": Annealer(100, cyclical=True)},
-                            replace(SMALL, steps=200)).fit(progress=False)  # fmt: skip
+    schedules = {"monotonic": Annealer(100), "cyclical": Annealer(100, cyclical=True)}
+    comparison = Comparison(tiny_corpus, schedules, replace(SMALL, steps=200)).fit(progress=False)
     histories = {name: comparison.runs[name, 0].history() for name in comparison.schedules}
     figure = plot_side_by_side(histories, tiny_corpus)
-    columns = np.reshape(figure.axes, (3, 2)).T
-    for axes, (name, history) in zip(columns, histories.items(), strict=True):
-        assert axes[0].get_title() == name
-        for axis, column in zip(axes, ("kl_weight", "kl", "reconstruction"), strict=True):
-            values = history[column] if column == "kl_weight" else smooth(history[column], 2)
-            assert any(np.array_equal(line.get_ydata(), values) for line in axis.lines)
-    for left, right in zip(*columns, strict=True):
-        assert left.get_ylim() == right.get_ylim()
-
-
-def test_reconstruction_is_drawn_around_the_entropy_or_below_what_word_frequencies_give(toy_corpus, tiny_corpus):
-    assert reconstruction_limits(toy_corpus) == (toy_corpus.entropy - 4, toy_corpus.entropy + 6)
-    low, high = reconstruction_limits(tiny_corpus)
-    words = [int(i) for n in range(len(tiny_corpus.train)) for i in tiny_corpus.train[n][1:]]
-    frequency = np.unique(words, return_counts=True)[1] / len(words)
-    assert high == pytest.approx(-(frequency * np.log(frequency)).sum() * len(words) / len(tiny_corpus.train))
-    assert low == pytest.approx(0.3 * high)
+    for i, history in enumerate(histories.values()):
+        drawn = [list(line.get_ydata()) for line in figure.axes[i].lines]
+        assert list(history["kl_weight"]) in drawn

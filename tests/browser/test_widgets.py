@@ -141,7 +141,7 @@ def test_side_by_side_trains_stops_goes_on_and_ends(widgets_of):
 
 
 def test_the_weight_is_driven_by_hand_and_survives_a_reload(widgets_of):
-    page = widgets_of("05_drive_the_weight")
+    page = widgets_of("08_drive_the_weight")
     (area,) = page.widgets()
     wait_for(area, "toggle", "Start").click()
     wait_for(area, "toggle", "Pause")
@@ -166,7 +166,7 @@ def test_the_weight_is_driven_by_hand_and_survives_a_reload(widgets_of):
 
 
 def test_an_interrupt_of_the_kernel_stops_what_trains(widgets_of):
-    page = widgets_of("05_drive_the_weight")
+    page = widgets_of("08_drive_the_weight")
     (area,) = page.widgets()
     wait_for(area, "toggle", "Start").click()
     wait_for(area, "toggle", "Pause")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-FAIR, PAPER = "03_monotonic_vs_cyclical", "04_penn_treebank"
+FAIR, PAPER = "03_monotonic_vs_cyclical", "07_penn_treebank"
 LESSONS = (FAIR, PAPER)
 WORD = re.compile(r"[^\W_]+(?:['’.,-][^\W_]+)*")
 DIFFERENCE = re.compile(r"([+-]\d+\.\d+) \[([+-]\d+\.\d+), ([+-]\d+\.\d+)\]")

@@ -14,6 +14,7 @@ Rooms and files, in reading order; each imports only from those above it:
     results/     the stored runs, how they are made and read, statistics, tables, figures. No widget is in here.
     page/        the explorer as one page that needs no install
     widgets/     the notebooks' sliders and buttons. No measuring is in here.
+    questions/   the predictions of each lesson, with their answers
     notebook     the first cell of every notebook
     assignment   what the checks of the coursework need
     cli/         the command ``kldanneal``
@@ -64,6 +65,7 @@ _HOMES = {
     "widgets.small": ("GaussianKL", "LinearSwitches"),
     "widgets.writers": ("OwnSentence", "ZSliders"),
     "widgets.predictions": ("Prediction",),
+    "questions": ("predict",),
     "notebook": ("start",),
 }
 __all__ = sorted(name for names in _HOMES.values() for name in names)

@@ -114,6 +114,10 @@ def test_a_term_has_one_to_four_sentences_and_says_where_it_is_used(title):
         if where.endswith(".ipynb"):
             page += plain("".join(source(cell) + shown(cell) for cell in load(where.removesuffix(".ipynb"))))
         assert any(name in page for name in names(title)), f"{where} does not use {title}"
+    number = int(where[:2]) if where[0] == "0" else 9
+    for lesson in (name for name in LESSONS if int(name[:2]) < number):
+        bold = {plain(found) for found in re.findall(r"\*\*([^*\n]+)\*\*", text_of(NOTEBOOKS / f"{lesson}.ipynb"))}
+        assert not bold & names(title), f"{lesson} introduces {title} before {where}"
 
 
 def terms_in_bold(text):

@@ -133,8 +133,8 @@ class DriveTheWeight(TrainingPanel):
         if self.record is None or self.run.step == self.settings.steps:
             hand = HandWeight(self["weight"])
             run = self._new_run(annealer=hand, name="drive")
-            self.record = self.shelf.add(f"drive {len(self.shelf.records) + 1}", {}, {"run": run},
-                                         kind="drive", hand=hand, missions=Missions(), look=None, end=self.settings.steps)  # fmt: skip
+            parts = {"kind": "drive", "hand": hand, "missions": Missions(), "look": None, "end": self.settings.steps}
+            self.record = self.shelf.add(f"drive {len(self.shelf.records) + 1}", {}, {"run": run}, **parts)
         self.record.parts["hand"].position = self["weight"]
         self.training = self.record
         self.start(partial(self._fit_by_hand, self.record))

@@ -43,8 +43,8 @@ def plot_live(
     if not kl:
         return Diagram(figure, alt + "No update so far.")
     top = max(range(len(kl)), key=kl.__getitem__)
-    alt += f"After {len(kl):,} updates: the KL is highest at update {top + 1:,}, {kl[top]:.2f} nats, and is {kl[-1]:.3f} "
-    alt += f"at the end; the reconstruction went from {reconstruction[0]:.1f} to {reconstruction[-1]:.1f} nats."
+    alt += f"After {len(kl):,} updates: the KL is highest at update {top + 1:,}, {kl[top]:.2f} nats, and at the end "
+    alt += f"{kl[-1]:.3f}; the reconstruction went from {reconstruction[0]:.1f} to {reconstruction[-1]:.1f} nats."
     if costs:
-        alt += " Exchanging z cost at most " + f"{max(costs.values()):.2f} nats."
+        alt += f" Exchanging z cost at most {max(costs.values()):.2f} nats."
     return Diagram(figure, alt)

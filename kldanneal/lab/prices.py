@@ -1,7 +1,7 @@
 """The hidden choices of the toy language by name: what each costs, and how much of it the decoder learns from z.
 
-    named(corpus.test.labels[0])["tense"]        # 'past'
-    told(model, corpus)["tense"].value           # at most log 3 = 1.099 nats
+named(corpus.test.labels[0])["tense"]        # 'past'
+told(model, corpus)["tense"].value           # at most log 3 = 1.099 nats
 """
 
 import math
@@ -21,7 +21,7 @@ from kldanneal.lab.plots import BLUE, GREY, VERMILION, tidy
 from kldanneal.lab.tables import table
 from kldanneal.lab.threads import one_thread
 
-COLOURS, MARKERS = (VERMILION, BLUE), ("s", "o")
+COLOURS, MARKERS = (BLUE, VERMILION), ("o", "s")
 
 
 def option_names(topic: int = 0, tense: int = 0) -> dict[str, Sequence[str]]:
@@ -104,15 +104,16 @@ def plot_told(models: Mapping[str, Mapping[str, Estimate]], title: str = "") -> 
     figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
     axes = figure.subplots()
     prices = {choice: math.log(count) for choice, count in CHOICES.items()}
-    axes.barh(range(len(prices)), list(prices.values()), height=0.62, color=GREY, alpha=0.35, label="price")
-    for (name, estimates), color, marker in zip(models.items(), COLOURS, MARKERS, strict=False):
+    axes.barh(range(len(prices)), list(prices.values()), height=0.7, color=GREY, alpha=0.35, label="price")
+    for number, (name, estimates) in enumerate(models.items()):
+        rows = [row + 0.28 * (number - (len(models) - 1) / 2) for row in range(len(prices))]  # one below the other
         values = [estimates[choice].value for choice in prices]
         errors = [2 * estimates[choice].standard_error for choice in prices]
-        axes.errorbar(values, range(len(prices)), xerr=errors, fmt=marker, color=color, markersize=7,
+        axes.errorbar(values, rows, xerr=errors, fmt=MARKERS[number], color=COLOURS[number], markersize=6,
                       linewidth=1.5, label=f"z tells, {name}")  # fmt: skip
     axes.axvline(0, color="black", linewidth=1)
     axes.set_yticks(range(len(prices)), list(prices))
-    axes.set(xlabel="nats (bars: ± 2 standard errors)", ylim=(len(prices) - 0.5, -0.5))
+    axes.set(xlabel="nats per sentence (lines: ± 2 standard errors)", ylim=(len(prices) - 0.5, -0.5))
     axes.tick_params(labelsize=10)
     tidy(axes)
     axes.grid(visible=False, axis="y")

@@ -19,7 +19,6 @@ QUESTIONS = {
         "In training, what does the decoder read when it predicts the fifth word?",
         "z and the true words before",
         ["only z", "z and its own words before", "z and the true words before"],
-        why="Two paths lead into every step.",
     ),
     "bump": Question(
         "Weight 1 from the start: what does the KL do in the first 100 updates?",
@@ -30,10 +29,9 @@ QUESTIONS = {
         "Each sentence gets the code of another one, where the KL is highest. What does this cost?",
         "almost nothing",
         ["almost nothing", "about the KL", "more than the KL"],
-        why="There, no code says anything about its own sentence.",
     ),
     "written": Question(
-        "The decoder of the run at weight 1 writes from mu of 1,000 different sentences. How many different ones come out?",
+        "The run at weight 1 reconstructs 1,000 different sentences. How many different ones come out?",
         1,
         within=9,
         why="Up to 10 counts as right.",

@@ -8,6 +8,7 @@ from lessons import ANSWER, WORD, code, load, prose, shown, source
 from kldanneal.lab.questions import questions
 
 LESSONS = (
+    "01_kl_vanishing",
     "03_monotonic_vs_cyclical",
     "07_penn_treebank",
 )

@@ -9,6 +9,7 @@ from kldanneal.lab.questions import questions
 
 LESSONS = (
     "02_annealing_schedules",
+    "01_kl_vanishing",
     "03_monotonic_vs_cyclical",
     "07_penn_treebank",
 )

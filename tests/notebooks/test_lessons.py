@@ -9,6 +9,7 @@ from kldanneal.lab.questions import questions
 
 LESSONS = (
     "03_monotonic_vs_cyclical",
+    "05_does_it_last",
     "07_penn_treebank",
 )
 

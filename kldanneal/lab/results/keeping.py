@@ -9,10 +9,11 @@ from kldanneal.lab.results import budgets
 from kldanneal.lab.results.fair import TITLES
 from kldanneal.lab.results.parts import BUDGETS, DURABILITY, TOTALS
 from kldanneal.lab.results.statistics import mean_and_spread, with_interval
-from kldanneal.lab.results.tail import LAST, Run, at, at_update, durable, half_distances, load_runs, select
+from kldanneal.lab.results.tail import LAST, Run, at, at_update, differences, durable, half_distances, load_runs, select
 from kldanneal.lab.tables import table
 
 SWITCH = TOTALS[0]  # after so many updates schedules and remedies end, and the weight is 1
+TEXTS = tuple((corpus, word_dropout) for corpus, word_dropout, _ in DURABILITY)
 #: What was tried beside schedules, each for 4,000 updates, and the schedules to compare with.
 SCORED = ("constant", "cyclical", "constant 0.75", "constant 0.5", "free bits 0.1", "free bits 0.25",
           "word dropout 0.5")  # fmt: skip
@@ -53,7 +54,7 @@ def table_of_tails(labels: Sequence[str], texts: Sequence[tuple[str, float]] = (
     return table(rows, "markdown")
 
 
-def table_of_states(texts: Sequence[tuple[str, float]] = tuple((c, d) for c, d, _ in DURABILITY)) -> str:
+def table_of_states(texts: Sequence[tuple[str, float]] = TEXTS) -> str:
     """In Markdown: the KL of each seed after the last update, by the schedule that it began with."""
     rows = [["text, word dropout", "first", "KL of each seed at the end", f"at least {COLLAPSED}"]]
     for corpus, dropout in texts:
@@ -78,7 +79,7 @@ def table_of_scores(labels: Sequence[str] = SCORED) -> str:
 def guide() -> str:
     """In Markdown: what to try, in which order, and what was seen in the stored runs. Needs those of the budgets."""
     rows = [["", "if", "then", "seen here"]]
-    for i, row in enumerate((_collapsed(), _lasts(), _short(), _fixed(), _at_one(), _floor(), _know()), start=1):
+    for i, row in enumerate((_collapsed(), _short(), _lasts(), _fixed(), _at_one(), _floor(), _know()), start=1):
         rows.append([str(i), *row])
     return table(rows, "markdown")
 
@@ -87,7 +88,8 @@ Row = tuple[str, str, str]  # if, then, seen here
 
 
 def _collapsed() -> Row:
-    found = [(f"{TITLES[c]}, word dropout {d:g}", durable(c, "constant", d)) for c, d, _ in DURABILITY]
+    found = [(f"{TITLES[corpus]}, word dropout {dropout:g}", durable(corpus, "constant", dropout))
+             for corpus, dropout in TEXTS]  # fmt: skip
     seen = "; ".join(f"{where}: {_low(runs)} of {len(runs)}" for where, runs in found)
     return (
         "you do not know whether there is a problem",
@@ -103,10 +105,12 @@ def _lasts() -> Row:
             runs = durable(corpus, label, 0.2)
             kept = sum(at(run, "kl", LAST) >= COLLAPSED for run in runs)
             seen.append(f"{TITLES[corpus]}, `{label}`: {kept} of {len(runs)}")
+    cost = differences(durable("docstrings", "cyclical", 0.2), durable("docstrings", "cyclical", 0.0), "iw_nll")
     return (
         "you need a z that lasts at weight 1",
-        "hide words (word dropout 0.2), and anneal: one long ramp, or cycles, over half of the updates",
-        f"KL of {COLLAPSED} or more, {LAST:,} updates after the last low weight, seeds: {'; '.join(seen)}",
+        "hide words (word dropout 0.2), and anneal: one long ramp, or cycles. Check the cost by -log p(x)",
+        f"annealed for {SWITCH:,} updates; seeds with a KL of {COLLAPSED} or more, {LAST:,} updates after the last low "
+        f"weight: {'; '.join(seen)}. Word dropout 0.2 less 0, docstrings, `cyclical`, -log p(x): {_mean(cost)}",
     )
 
 
@@ -131,8 +135,9 @@ def _fixed() -> Row:
     return (
         "the decoder must stay as it is",
         "keep β at 0.75 to the end. Say so, and score at weight 1",
-        f"toy language, word dropout 0: KL {seen}. After {n:,}, less weight 1: -ELBO {_less(fixed[n], one[n], 'neg_elbo')}"
-        f", -log p(x) {_less(fixed[n], one[n], 'iw_nll')} ({seeds_of(fixed[n])})",
+        f"toy language, word dropout 0: KL {seen}. After {n:,}, less weight 1: "
+        f"-ELBO {_less(fixed[n], one[n], 'neg_elbo')}, -log p(x) {_less(fixed[n], one[n], 'iw_nll')} "
+        f"({seeds_of(fixed[n])})",
     )
 
 
@@ -143,8 +148,8 @@ def _at_one() -> Row:
         "the decoder must stay, and training must end at weight 1",
         "begin with a low weight for long. Stop soon after the last low weight, and report the distance",
         f"toy language, word dropout 0: after β = 0.5, KL {_at(half, 0)}, {LAST:,} updates later {_at(half, LAST)}, "
-        f"half is lost at {half_distances(half)} ({seeds_of(half)}); after `cyclical` {_at(cycles, 0)}, {_at(cycles, LAST)}"
-        f", {half_distances(cycles)} ({seeds_of(cycles)})",
+        f"half is lost at {half_distances(half)} ({seeds_of(half)}); after `cyclical` {_at(cycles, 0)}, "
+        f"{_at(cycles, LAST)}, {half_distances(cycles)} ({seeds_of(cycles)})",
     )
 
 
@@ -155,19 +160,19 @@ def _floor() -> Row:
     return (
         "every dimension of z must carry something",
         "use free bits, and keep them to the end. Report I(x; z) beside the KL",
-        f"toy language, word dropout 0, floor 0.1: KL {_at(runs, 0)}, I(x; z) {information:.2f}, {units:.0f} of 8 units "
-        f"active; without the floor half is lost at {half_distances(runs)} ({seeds_of(runs)})",
+        f"toy language, word dropout 0, floor 0.1: KL {_at(runs, 0)}, I(x; z) {information:.2f}, "
+        f"{units:.0f} of 8 units active; without the floor half is lost at {half_distances(runs)} ({seeds_of(runs)})",
     )
 
 
 def _know() -> Row:
-    runs = durable("toy", "cyclical", 0.2)
+    plain, runs = (durable("toy", "cyclical", word_dropout) for word_dropout in (0.0, 0.2))
     kl = [at(run, "kl", LAST) for run in runs]
     return (
         "the KL looks good",
         "go on at weight 1 for as many updates again. Use three seeds or more. Compare -log p(x), not only the -ELBO",
-        f"toy language, `cyclical`, {LAST:,} updates at weight 1: word dropout 0 {_at(durable('toy', 'cyclical', 0.0), 0)}"
-        f" to {_at(durable('toy', 'cyclical', 0.0), LAST)}; 0.2 {_at(runs, 0)} to {_at(runs, LAST)}, seeds from "
+        f"toy language, `cyclical`, KL over {LAST:,} updates at weight 1: word dropout 0: {_at(plain, 0)} to "
+        f"{_at(plain, LAST)}; word dropout 0.2: {_at(runs, 0)} to {_at(runs, LAST)}, the seeds from "
         f"{min(kl):.2f} to {max(kl):.2f} ({seeds_of(runs)})",
     )
 
@@ -181,5 +186,9 @@ def _at(runs: Sequence[Run], distance: int) -> str:
 
 
 def _less(runs: Sequence[Run], others: Sequence[Run], measure: str) -> str:
-    d = [a - b for a, b in zip(budgets.last(runs, measure), budgets.last(others, measure), strict=True)]
+    return _mean([a - b for a, b in zip(budgets.last(runs, measure), budgets.last(others, measure), strict=True)])
+
+
+def _mean(d: Sequence[float]) -> str:
+    """The mean difference, with its interval if there are several."""
     return with_interval(d) if len(d) > 1 else f"{d[0]:+.2f}"

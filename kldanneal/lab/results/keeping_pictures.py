@@ -16,7 +16,8 @@ from kldanneal.lab.results.jobs import EVERY, from_dict
 from kldanneal.lab.results.keeping import SCORED, SWITCH, paired, runs_of, seeds_of
 from kldanneal.lab.results.tail import Run, at, at_update, half_distance
 
-TO_THE_LEFT = ("cyclical", "constant 0.5", "word dropout 0.5")  # where a name stands, so that none covers another
+TO_THE_LEFT = ("constant 0.5", "word dropout 0.5")  # where a name stands, so that none covers another
+ABOVE = ("constant", "cyclical")
 
 
 def plot_course(
@@ -64,8 +65,9 @@ def plot_course(
         tidy(axes)
     panels[-1].set_xlabel(f"update (dotted: {SWITCH:,}; from there on the weight is 1)")
     handles, names = panels[0].get_legend_handles_labels()
+    title = f"thin: one seed each; thick: mean{'; dot: half is lost' * halves}"
     figure.legend(handles, names, loc="outside upper center", ncols=min(3, len(names)), frameon=False, fontsize=10,
-                  title="thin: one seed each; thick: mean" + "; dot: half is lost" * halves, title_fontsize=9)  # fmt: skip
+                  title=title, title_fontsize=9)  # fmt: skip
     return Diagram(figure, f"KL weight and KL in training over {len(updates):,} updates; from update {SWITCH:,} on the "
                            f"weight is 1. {'. '.join(says)}.")  # fmt: skip
 
@@ -94,9 +96,9 @@ def plot_scores(labels: Sequence[str] = SCORED) -> Diagram:
         axes.plot([kl, kl], [lower, upper], color=GREY, linewidth=1.5, zorder=1)
         axes.plot(kl, upper, "o", color=VERMILION, fillstyle="none", markersize=8, markeredgewidth=2)
         axes.plot(kl, lower, "o", color=BLUE, markersize=7)
-        side = -1 if label in TO_THE_LEFT else 1
-        axes.annotate(label, (kl, upper), xytext=(8 * side, 0), textcoords="offset points", fontsize=9, va="center",
-                      ha="right" if side < 0 else "left")  # fmt: skip
+        align = "right" if label in TO_THE_LEFT else "center" if label in ABOVE else "left"
+        offset = {"right": (-8, -3), "center": (0, 8), "left": (8, -3)}[align]
+        axes.annotate(label, (kl, upper), xytext=offset, textcoords="offset points", fontsize=9, ha=align)
         says.append(f"{label}: KL {kl:.2f}, -ELBO {upper:.2f}, -log p(x) {lower:.2f}")
     axes.plot([], [], "o", color=VERMILION, fillstyle="none", markeredgewidth=2, label="-ELBO")
     axes.plot([], [], "o", color=BLUE, label="-log p(x)")

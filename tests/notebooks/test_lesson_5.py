@@ -54,13 +54,13 @@ def test_a_lower_fixed_weight_keeps_more_and_it_fades_at_one():
 
 
 def test_the_small_model_agrees_with_the_hypothesis():
-    pattern = r"word dropout (\S+): KL (\S+), 4,000 updates later (\d+\.\d+)"
+    pattern = re.compile(r"word dropout (\S+): KL (\S+), 4,000 updates later (\d+\.\d+)")
     (_, first, last), (_, kept_first, kept_last) = numbers(pattern, output(LESSON, "fixed-small"))
     assert last < 0.6 * first and kept_last > 0.8 * kept_first
 
 
 def test_below_the_floor_there_is_no_gradient():
-    pattern = r"floor (\S+): KL term (\S+); gradient of mu (\S+) and (\S+)"
+    pattern = re.compile(r"floor (\S+): KL term (\S+); gradient of mu (\S+) and (\S+)")
     assert numbers(pattern, output(LESSON, "free-bits")) == [(0.0, 0.505, 0.1, 1.0), (0.1, 0.6, 0.0, 1.0)]
 
 

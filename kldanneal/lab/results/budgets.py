@@ -10,7 +10,7 @@ from statistics import mean
 import numpy as np
 from matplotlib.figure import Figure
 
-from kldanneal.lab.drawing import WIDTH, Diagram
+from kldanneal.lab.drawing import WIDTH, Chart
 from kldanneal.lab.metrics import COLLAPSED, MEASURES
 from kldanneal.lab.plots import GREY, styles, tidy
 from kldanneal.lab.results.parts import BUDGETS
@@ -55,7 +55,7 @@ def table_of_budgets(measures: Sequence[str] = ("kl", "neg_elbo", "iw_nll")) -> 
     return table(rows, "markdown")
 
 
-def plot_budgets() -> Diagram:
+def plot_budgets() -> Chart:
     """The KL at the end of N updates: a thin line for each seed, a thick one for their mean."""
     figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
     says = []
@@ -79,7 +79,7 @@ def plot_budgets() -> Diagram:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=10,
                   title=f"thin: one seed each; thick: mean; dotted: {COLLAPSED} nats", title_fontsize=9)  # fmt: skip
-    return Diagram(figure, f"Held-out KL at the end of N updates in all, N = {', '.join(f'{n:,}' for n in BUDGETS)}. "
+    return Chart(figure, f"Held-out KL at the end of N updates in all, N = {', '.join(f'{n:,}' for n in BUDGETS)}. "
                            + ". ".join(says) + ".")  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kldanneal.lab.corpora.toy import ENTROPY
-from kldanneal.lab.drawing import WIDTH, Diagram
+from kldanneal.lab.drawing import WIDTH, Chart
 from kldanneal.lab.metrics import COLLAPSED
 from kldanneal.lab.plots import BLUE, GREY, VERMILION, styles, tidy
 from kldanneal.lab.results.fair import TITLES
@@ -22,7 +22,7 @@ ABOVE = ("constant", "cyclical")
 
 def plot_course(
     labels: Sequence[str], texts: Sequence[tuple[str, float]] = (("toy", 0.0),), halves: bool = False, top: float = 3.0
-) -> Diagram:
+) -> Chart:
     """The KL weight, then the KL in training on each text: a thin line for each seed, a thick one for their mean.
 
     If a remedy has free bits, their floor is shown too.
@@ -68,7 +68,7 @@ def plot_course(
     title = f"thin: one seed each; thick: mean{'; dot: half is lost' * halves}"
     figure.legend(handles, names, loc="outside upper center", ncols=min(3, len(names)), frameon=False, fontsize=10,
                   title=title, title_fontsize=9)  # fmt: skip
-    return Diagram(figure, f"KL weight and KL in training over {len(updates):,} updates; from update {SWITCH:,} on the "
+    return Chart(figure, f"KL weight and KL in training over {len(updates):,} updates; from update {SWITCH:,} on the "
                            f"weight is 1. {'. '.join(says)}.")  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def _course(axes: Axes, runs: Sequence[Run], style: dict[str, str], halves: bool
     return f"held-out KL {before:.2f} after {SWITCH:,}, {after:.2f} after 12,000"
 
 
-def plot_scores(labels: Sequence[str] = SCORED) -> Diagram:
+def plot_scores(labels: Sequence[str] = SCORED) -> Chart:
     """KL against both bounds at weight 1, after 4,000 updates: how far the -ELBO lies above -log p(x)."""
     found = paired(labels)
     figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
@@ -111,4 +111,4 @@ def plot_scores(labels: Sequence[str] = SCORED) -> Diagram:
     runs = found[labels[0]]
     title = f"toy language, {runs[0]['sentences']:,} sentences, {SWITCH:,} updates, {seeds_of(runs)}"
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=10, title=title, title_fontsize=9)
-    return Diagram(figure, f"KL against -ELBO and -log p(x). {title}, means. {'. '.join(says)}.")
+    return Chart(figure, f"KL against -ELBO and -log p(x). {title}, means. {'. '.join(says)}.")

@@ -71,10 +71,11 @@ def plot_budgets() -> Chart:
                 axes.set_title(title, fontsize=10, loc="left")
                 says.append(f"{title}, {label}: {means}")
         axes.axhline(COLLAPSED, color=GREY, linestyle=":", linewidth=1)
-        axes.set(xscale="log", ylim=(0, None), ylabel="held-out KL (nats)")
+        axes.set(xscale="log", ylabel="held-out KL (nats)")
         axes.set_xticks(BUDGETS, [f"{n:,}" for n in BUDGETS])
         axes.minorticks_off()
         tidy(axes)
+    panels[0].set_ylim(bottom=0)  # of both, when all is drawn
     panels[-1].set_xlabel("updates in all, N: half for the schedule, half at the last weight")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=10,

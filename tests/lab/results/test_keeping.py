@@ -90,14 +90,16 @@ def test_the_table_of_budgets(known):
 
 
 def test_the_picture_of_budgets_shows_each_seed_and_the_mean(known):
+    known["budgets"][-2]["measured"][-1]["kl"] = 9.2  # in the second panel, higher than all of the first
     picture = budgets.plot_budgets()
+    assert all(axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 9.2 for axes in picture.figure.axes)
     assert isinstance(picture, Diagram) and len(picture.figure.axes) == 2
     *_, first, second, thick, dotted = picture.figure.axes[0].lines
     assert list(first.get_ydata()) == [1.0, 2.0, 4.0, 8.0]
     assert list(second.get_ydata()) == pytest.approx([1.2, 2.2, 4.2, 8.2])
     assert list(thick.get_ydata()) == pytest.approx([1.1, 2.1, 4.1, 8.1])
     assert dotted.get_ydata()[0] == 0.1
-    assert "word dropout 0.2, 2 seeds, cyclical: 1.10, 2.10, 4.10, 8.10" in picture.alt
+    assert "word dropout 0, 2 seeds, cyclical: 1.10, 2.10, 4.10, 8.10" in picture.alt
 
 
 def test_a_label_finds_its_runs_in_either_part(known):

@@ -53,12 +53,12 @@ class Diagram(NamedTuple):
 
 
 class Chart(Diagram):
-    """A diagram of lines and points alone, in 32 colours: its PNG is a third smaller, and alike to the eye."""
+    """A diagram of lines and points, in 64 colours: a smaller PNG, whose thin lines can still be told apart."""
 
     __slots__ = ()
 
     def png(self, width: int = 840) -> bytes:
-        return small_png(self.figure, 32, dpi=width / self.figure.get_figwidth())
+        return small_png(self.figure, 64, dpi=width / self.figure.get_figwidth())
 
 
 def small_png(figure: Figure, colors: int = 256, **options: object) -> bytes:

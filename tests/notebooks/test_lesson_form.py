@@ -11,6 +11,7 @@ LESSONS = (
     "02_annealing_schedules",
     "01_kl_vanishing",
     "03_monotonic_vs_cyclical",
+    "05_does_it_last",
     "07_penn_treebank",
 )
 

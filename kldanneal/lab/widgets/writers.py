@@ -12,7 +12,7 @@ from kldanneal.lab.threads import one_thread
 from kldanneal.lab.training.run import Run
 from kldanneal.lab.widgets import charts, controls
 from kldanneal.lab.widgets.panel import Panel
-from kldanneal.lab.widgets.sentences import kept
+from kldanneal.lab.widgets.sentences import changed_words, kept
 
 COLORS = ("blue", "vermilion", "green", "purple")
 LONGEST = 40  # words
@@ -71,17 +71,17 @@ class ZSliders(Panel):
 
     Args:
         runs (mapping): two or more trained runs of one corpus, by name.
-        dimensions (int): how many sliders; the other dimensions are 0. Default: 4, the ones whose mu varies most in
-            the first model.
+        dimensions (int): how many sliders; the other dimensions are 0. The sliders move the dimensions whose mu varies
+            most in any of the models. Default: 4.
     """
 
     def __init__(self, runs: Mapping[str, Run], dimensions: int = 4) -> None:
         self.runs = _of_one_corpus(runs)
-        run = next(iter(runs.values()))
-        self.corpus = run.corpus
+        self.corpus = next(iter(runs.values())).corpus
         with torch.no_grad():
-            some = self.corpus.valid.batch(torch.arange(min(200, len(self.corpus.valid)))).to(run.device)
-            order = run.model.encode(some)[0].var(dim=0).argsort(descending=True).tolist()
+            some = self.corpus.valid.batch(torch.arange(min(200, len(self.corpus.valid))))
+            spread = [run.model.eval().encode(some.to(run.device))[0].var(dim=0).cpu() for run in runs.values()]
+        order = torch.stack(spread).amax(dim=0).argsort(descending=True).tolist()
         self.dimensions = sorted(order[:dimensions])
         inputs: dict[str, controls.Control] = {
             f"z{i + 1}": controls.slider(f"z, dimension {i + 1}", 0, -3, 3, 0.1) for i in self.dimensions
@@ -105,9 +105,10 @@ class ZSliders(Panel):
             for i in self.dimensions:
                 z[0, i] = self[f"z{i + 1}"]
             now, zero = map(self.corpus.decode, run.model.eval().generate(z.to(run.device)))
-            written.append(f"<p><b>{html.escape(name)}</b><br>\u2192 {html.escape(now)}</p>")
+            written.append(f"<p><b>{html.escape(name)}</b><br>\u2192 {changed_words(zero, now)}</p>")
             changed.append(f"{name}: {'changed' if now != zero else 'the same sentence as at z = 0'}")
-        self.show("text:written", "".join(written))
+        marks = "Marked: words that differ from the sentence at z = 0."
+        self.show("text:written", f"{''.join(written)}<p class='kl-small'>{marks}</p>")
         self.result("; ".join(changed) + ".", "A collapsed decoder writes the same sentence whatever z is.")
 
 

@@ -18,11 +18,11 @@ from torch import Tensor
 from kldanneal.lab.corpora.corpus import Corpus, Sentences
 from kldanneal.lab.corpora.toy import read
 from kldanneal.lab.model import LSTMVAE
-from kldanneal.lab.plots import BLACK, BLUE, GREEN, ORANGE, PURPLE
+from kldanneal.lab.plots import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY
 from kldanneal.lab.threads import one_thread
 
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, BLACK)
-MARKERS = ("o", "^", "s", "x", "+")
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, BLACK, SKY)
+MARKERS = ("o", "^", "s", "x", "+", "D")
 
 
 @torch.no_grad()

@@ -11,9 +11,11 @@ from torch import Tensor
 from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.drawing import WIDTH, Diagram
 from kldanneal.lab.model import LSTMVAE
-from kldanneal.lab.plots import BLACK, BLUE, GREY, ORANGE, styles, tidy
+from kldanneal.lab.plots import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, tidy
 from kldanneal.lab.probe import MARKERS
 from kldanneal.lab.threads import one_thread
+
+MODELS = (BLUE, VERMILION, GREEN, PURPLE)  # as in the widgets that compare models
 
 
 def plot_readable(
@@ -22,7 +24,7 @@ def plot_readable(
     """For each hidden choice, the shares of sentences in which it is read correctly, as marks in a row.
 
     Args:
-        shares: for each series (a model, or a way to read) the share of each choice.
+        shares: for each series (a model, or a way to read; at most four) the share of each choice.
         always_the_same: the accuracy of always naming the most frequent value, for each choice; a grey bar.
         title (str): corpus, sentences, updates and seed.
     """
@@ -31,9 +33,9 @@ def plot_readable(
     axes = figure.subplots()
     rows = range(len(choices))
     axes.barh(rows, list(always_the_same.values()), height=0.7, color="#DDDDDD", label="always the same")
-    for i, (name, style) in enumerate(styles(list(shares)).items()):
-        values = [shares[name][choice] for choice in choices]
-        axes.plot(values, rows, linestyle="", marker=MARKERS[i % len(MARKERS)], color=style["color"], label=name)
+    for i, (name, of_choice) in enumerate(shares.items()):
+        values = [of_choice[choice] for choice in choices]
+        axes.plot(values, rows, linestyle="", marker=MARKERS[i], color=MODELS[i], label=name)
     axes.set(xlim=(0, 1.03), xlabel="share of held-out sentences", yticks=rows, yticklabels=choices)
     axes.invert_yaxis()
     axes.set_title(title, fontsize=10)
@@ -44,7 +46,7 @@ def plot_readable(
         + ", ".join(f"{name} {shares[name][choice]:.2f}" for name in shares)
         for choice in choices
     ]
-    return Diagram(figure, f"Hidden choices that are read correctly. {title}. {'; '.join(parts)}.")
+    return Diagram(figure, f"Hidden choices that are read correctly. {_in_a_line(title)}. {'; '.join(parts)}.")
 
 
 def direction(mu: Tensor, choice: Tensor) -> Tensor:
@@ -77,7 +79,8 @@ def plot_direction(
     figure.suptitle(title, fontsize=10)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return Diagram(
-        figure, f"Two histograms along the direction that tells the choice best. {title}. {'; '.join(said)}."
+        figure,
+        f"Two histograms along the direction that tells the choice best. {_in_a_line(title)}. {'; '.join(said)}.",
     )
 
 
@@ -134,4 +137,10 @@ def plot_walks(walks: Mapping[str, tuple[list[str], Tensor]], title: str = "") -
     panels[0].set_ylabel("-log p(x|z), nats")
     figure.suptitle(title, fontsize=10)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    return Diagram(figure, f"The nats of two sentences along the line between them. {title}. {'; '.join(said)}.")
+    return Diagram(
+        figure, f"The nats of two sentences along the line between them. {_in_a_line(title)}. {'; '.join(said)}."
+    )
+
+
+def _in_a_line(title: str) -> str:
+    return " ".join(title.split())

@@ -9,6 +9,7 @@ from kldanneal.lab.questions import questions
 
 LESSONS = (
     "03_monotonic_vs_cyclical",
+    "04_linear_vae",
     "07_penn_treebank",
 )
 

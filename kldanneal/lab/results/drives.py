@@ -23,7 +23,13 @@ from kldanneal.lab.training.settings import QUICK, Settings
 
 PATH = Path(__file__).with_name("drives.json")
 SEEDS = range(5)
-SCHEDULES = ("constant", "monotonic-long", "cyclical")
+#: Schedules that are planned before training, as the widget offers them.
+SCHEDULES = {
+    "constant": "constant",
+    "monotonic-long": "monotonic-long",
+    "cyclical": "cyclical",
+    "slow ramp": "linear:ratio=0.9",
+}
 EVERY = 20  # updates between two points of a stored curve, each a mean over that many
 STORED = ("kl", "reconstruction", "neg_elbo", "iw_nll", "active_units", "mutual_information")
 
@@ -40,7 +46,9 @@ def written_down() -> dict[str, list[float]]:
         "there and back": [1.0] * 600 + [0.0] * 200 + rise(1000),
     }
     drives = {name: weights + [1.0] * (QUICK.steps - len(weights)) for name, weights in starts.items()}
-    schedules = {name: parse_schedule(name, steps=QUICK.steps).schedule(QUICK.steps) for name in SCHEDULES}
+    schedules = {
+        name: parse_schedule(text, steps=QUICK.steps).schedule(QUICK.steps) for name, text in SCHEDULES.items()
+    }
     return drives | schedules
 
 

@@ -8,12 +8,6 @@ QUESTIONS = {
         4,
         why="The variance of four directions is above 1.",
     ),
-    "sliders": Question(
-        "Start from β = 1 and σ² = 1. You set either β to 2 or σ² to 2. Where do more dimensions collapse?",
-        "the same dimensions collapse",
-        ["with β = 2", "with σ² = 2", "the same dimensions collapse"],
-        why="Only the product β σ² decides.",
-    ),
     "schedules": Question(
         "Three schedules end at weight 1. Which training ends with the highest KL?",
         "all end with the same KL",

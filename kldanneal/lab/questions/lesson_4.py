@@ -9,16 +9,10 @@ QUESTIONS = {
         why="The variance of four directions is above 1.",
     ),
     "schedules": Question(
-        "Three schedules end at weight 1. Which training ends with the highest KL?",
+        "Four trainings end at weight 1. Which one ends with the lowest KL?",
         "all end with the same KL",
-        ["constant", "monotonic", "cyclical", "all end with the same KL"],
-        why="The schedule changes the way, not the end.",
-    ),
-    "back": Question(
-        "At weight 10 all dimensions collapse. Then the weight is 1. What does the KL do?",
-        "it comes back completely",
-        ["it stays at 0", "it comes back in part", "it comes back completely"],
-        why="In the linear VAE a collapsed state is no trap.",
+        ["constant", "monotonic", "cyclical", "collapsed first", "all end with the same KL"],
+        why="The schedule changes the way, not the end. A collapsed state is no trap here.",
     ),
     "score": Question(
         "You train at β = 0.25, 1 and 4, and score each model at weight 1. Which has the lowest -ELBO?",
@@ -27,16 +21,15 @@ QUESTIONS = {
         why="At weight 1, the -ELBO is the loss that β = 1 minimises.",
     ),
     "paths": Question(
-        "Without word dropout: in how many of the seeds do the two KLs differ by 0.1 nats or more at the end?",
+        "Without word dropout: in how many seeds do the KLs differ by 0.1 nats or more at the end?",
         "in some",
         ["in none", "in some", "in all"],
         why="The path still shows after 8,500 updates at weight 1.",
     ),
     "case": Question(
-        "Your KL is 0.001. A ramp and a long tail at weight 1 lead back to 0.001, and to the same -ELBO. "
-        "What do you conclude?",
-        "at weight 1, this model gains little from z",
-        ["at weight 1, this model gains little from z", "the schedule was too short", "the text has nothing to say"],
+        "Your KL is 0.001. A ramp and a long tail at weight 1 lead back to it, and to the same -ELBO. Why?",
+        "this model gains little from z",
+        ["this model gains little from z", "the schedule was too short", "the text has nothing to say"],
         why="Both paths end in the same place.",
     ),
 }

@@ -59,7 +59,7 @@ def test_what_z_could_still_save():
                                                output(LESSON, "paths-table")).groups())  # fmt: skip
     assert bound - entropy == pytest.approx(gap, abs=0.011)
     answers = " ".join(text for cell in load(LESSON) for text in ANSWER.findall(source(cell)))
-    assert f"by {gap:.2f} nats at most" in answers
+    assert f"save {gap:.2f} nats at most" in answers
 
 
 def test_the_docstrings_meet_without_word_dropout_and_not_with_it():

@@ -1,6 +1,7 @@
 """What several test files share: two corpora, and one intra-op thread (two of them, on a busy machine, mostly wait)."""
 
 import itertools
+import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ from kldanneal.lab.results.jobs import Job, train
 from kldanneal.lab.results.parts import fair_map
 
 torch.set_num_threads(1)
+# A shell that starts the tests in the background, or nohup, has them ignore signals that some send to themselves.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 hypothesis.settings.register_profile("kldanneal", deadline=None, derandomize=True)  # no verdict by the clock or by luck
 hypothesis.settings.load_profile("kldanneal")
 

@@ -283,8 +283,6 @@ def start(*arguments):
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
-        # a shell that runs tests in the background has its children ignore SIGINT
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -37,7 +37,7 @@ def plot_two_runs(names: Sequence[str] = ("monotonic", "cyclical"), seed: int = 
     for axes in panels.axes:
         axes.axvspan(0, same, color="#DDDDDD", linewidth=0)
         axes.xaxis.label.set_size(10)
-    panels.kl.set_ylim(1e-2, 20)
+    panels.kl.set_ylim(1e-3, 20)
     panels.reconstruction.annotate("dotted: entropy of the language", (updates, 10.2), ha="right", fontsize=9)
     panels.weight.annotate("grey: the same run", (same / 2, 1.05), ha="center", va="bottom", fontsize=9,
                            annotation_clip=False)  # fmt: skip

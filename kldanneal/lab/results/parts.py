@@ -37,6 +37,7 @@ MAP_STEPS = (62, 125, 250, 500, 1000, 2000)  # two in cycles have the discount o
 MAP_WEIGHTS = (0.5, 0.75, 0.9, 1.0)
 MAP_DISTANCES = tuple(distance for distance in DISTANCES if distance <= 4000)
 BUDGETS = (1000, 2000, 4000, 8000)
+PTB_EPOCH = 1315  # updates: batches of 32
 
 
 def durability() -> Iterator[Job]:
@@ -96,8 +97,8 @@ def two_by_two() -> Iterator[Job]:
         yield Job("docstrings", label, weights[label], 4000, seed, settings, distances=())
 
 
-def ptb(epoch: int = 1315) -> Iterator[Job]:
-    """Four cycles of two epochs, then a tail of four. ``epoch``: its updates, for batches of 32."""
+def ptb(epoch: int = PTB_EPOCH) -> Iterator[Job]:
+    """Four cycles of two epochs, then a tail of four. ``epoch``: its updates."""
     sizes = {"embedding": 256, "hidden": 256, "latent": 32, "dropout": 0.5, "lr": 1e-3, "batch_size": 32}
     cyclical = {"total_steps": 2 * epoch, "cyclical": True, "ratio": 0.5, "cycles": 4}
     totals = tuple(epoch * n for n in range(1, 13))

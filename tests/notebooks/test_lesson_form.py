@@ -8,6 +8,7 @@ from lessons import ANSWER, WORD, code, load, prose, shown, source
 from kldanneal.lab.questions import questions
 
 LESSONS = (
+    "02_annealing_schedules",
     "03_monotonic_vs_cyclical",
     "04_linear_vae",
     "07_penn_treebank",

@@ -1,0 +1,161 @@
+"""The pictures of lesson 2: the stored runs by length and by discount, and a loss that misleads early stopping."""
+
+from collections.abc import Callable, Sequence
+from statistics import mean
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kldanneal.annealing import SHAPES
+from kldanneal.lab.drawing import WIDTH, Diagram
+from kldanneal.lab.metrics import COLLAPSED
+from kldanneal.lab.plots import GREY, OTHER_COLOURS, STYLES, tidy
+from kldanneal.lab.results.equal_discount import equal_discounts
+from kldanneal.lab.results.fair_map import ONCE, Cell, FairMap, load_map
+from kldanneal.lab.results.jobs import EVERY, from_dict
+from kldanneal.lab.results.tail import Run, durable
+
+MARKS = ("o", "s", "^", "D")
+
+
+class Losses(NamedTuple):
+    """Two losses of one run over its updates, each point a mean over 50 of them."""
+
+    updates: np.ndarray
+    weight: np.ndarray
+    current: np.ndarray  # reconstruction + weight * KL
+    neg_elbo: np.ndarray  # reconstruction + KL
+
+    def lowest(self) -> int:
+        """Where the loss at the current weight is lowest."""
+        return int(self.current.argmin())
+
+
+def losses(run: Run, updates: int) -> Losses:
+    """The losses of a stored run in its first ``updates`` updates."""
+    points = updates // EVERY
+    weight = np.array(from_dict(run["job"]).weights()[: points * EVERY]).reshape(points, EVERY).mean(axis=1)
+    kl, reconstruction = (np.array(run[key][:points]) for key in ("kl_curve", "reconstruction_curve"))
+    steps = np.arange(1, points + 1) * EVERY
+    return Losses(steps, weight, reconstruction + weight * kl, reconstruction + kl)
+
+
+def plot_losses(name: str = "cyclical", seed: int = 0, updates: int = 4000) -> Diagram:
+    """A stored run on the toy language: its KL weight, its loss at that weight, and its loss at weight 1."""
+    run = durable("toy", name, 0.0)[seed]
+    found = losses(run, updates)
+    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
+    weight, loss = figure.subplots(2, sharex=True, height_ratios=(1, 2))
+    weight.plot(from_dict(run["job"]).weights()[:updates], color=STYLES[name][0])
+    weight.set(ylim=(-0.05, 1.05), ylabel="KL weight (β)", xlim=(0, updates))
+    loss.plot(found.updates, found.neg_elbo, color=OTHER_COLOURS[2], label="at weight 1 (-ELBO)")
+    loss.plot(found.updates, found.current, color=STYLES[name][0], linestyle="--", label="at the current weight")
+    low = found.lowest()
+    where, value, fair = found.updates[low], found.current[low], found.neg_elbo[low]
+    loss.plot(where, value, "o", color="black", markersize=6)
+    loss.annotate("lowest", (where, value), xytext=(-6, -4), textcoords="offset points", ha="right", va="top")
+    settled = np.concatenate([found.current, found.neg_elbo])[found.updates.tolist().index(500) :]
+    loss.set(ylim=(value - 0.8, min(settled.max(), fair + 0.7)), xlabel="update", ylabel="loss (nats per sentence)")
+    for axes in (weight, loss):
+        tidy(axes)
+    title = f"toy language, {run['sentences']:,} sentences, {updates:,} updates, seed {run['job']['seed']}, {name}"
+    figure.legend(*loss.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=10,
+                  title=title, title_fontsize=9)  # fmt: skip
+    return Diagram(figure, f"Two panels over the updates: KL weight, and two losses in training. {title}. The loss at "
+                           f"the current weight is lowest at update {where:,}: {value:.2f} nats. There the loss at "
+                           f"weight 1 is {fair:.2f}; at the end it is {found.neg_elbo[-1]:.2f}.")  # fmt: skip
+
+
+def plot_ramps(distance: int, stored: FairMap | None = None) -> Diagram:
+    """One ramp, then weight 1: the KL at a distance against the length of the ramp, for each shape."""
+    stored = load_map() if stored is None else stored
+    says: list[str] = []
+
+    def lines(axes: Axes, word_dropout: float) -> None:
+        for shape, colour, mark in zip(SHAPES, OTHER_COLOURS, MARKS):  # noqa: B905  there are more colours
+            cells = [Cell(ONCE, shape, size) for size in stored.sizes]
+            means = _points(axes, stored, [[cell] for cell in cells], word_dropout, distance, stored.sizes, colour,
+                            mark, shape)  # fmt: skip
+            says.append(f"word dropout {word_dropout:g}, {shape}: {_in_words(stored.sizes, means)}")
+
+    figure = _panels(stored, distance, "total_steps of one ramp (updates)", stored.sizes, lines)
+    return Diagram(figure, f"KL against the length of one ramp, {distance:,} updates after the last low weight. "
+                           f"{_runs(stored)}. " + ". ".join(says) + ".")  # fmt: skip
+
+
+def plot_discounts(distance: int, stored: FairMap | None = None) -> Diagram:
+    """One ramp and cycles of equal discount: the KL at a distance against the discount."""
+    stored = load_map() if stored is None else stored
+    pairs, says = equal_discounts(stored), []
+    sizes = sorted({pair.cycles.size for pair in pairs})
+    groups = [[pair for pair in pairs if pair.cycles.size == size] for size in sizes]
+    discounts = [round(group[0].discount) for group in groups]
+
+    def lines(axes: Axes, word_dropout: float) -> None:
+        for name, label, mark, of in (("monotonic-long", "one ramp", "s", 0), ("cyclical", "4 cycles", "o", 1)):
+            cells = [[pair[1 + of] for pair in group] for group in groups]
+            means = _points(axes, stored, cells, word_dropout, distance, discounts, STYLES[name][0], mark, label,
+                            STYLES[name][1])  # fmt: skip
+            says.append(f"word dropout {word_dropout:g}, {label}: {_in_words(discounts, means)}")
+
+    figure = _panels(stored, distance, "discount: the sum of 1 - β", discounts, lines)
+    return Diagram(figure, f"KL against the discount, {distance:,} updates after the last low weight, means over the "
+                           f"shapes. {_runs(stored)}. " + ". ".join(says) + ".")  # fmt: skip
+
+
+def _panels(
+    stored: FairMap, distance: int, xlabel: str, ticks: Sequence[float], lines: Callable[[Axes, float], None]
+) -> Figure:
+    """A panel for each word dropout, one below the other."""
+    figure = Figure(figsize=(WIDTH, 0.9 + 2.1 * len(stored.word_dropouts)), layout="constrained")
+    panels = figure.subplots(len(stored.word_dropouts), sharex=True, squeeze=False)[:, 0]
+    for axes, word_dropout in zip(panels, stored.word_dropouts, strict=True):
+        axes.axhline(COLLAPSED, color=GREY, linewidth=1, linestyle=":")
+        lines(axes, word_dropout)
+        axes.set_title(f"word dropout {word_dropout:g}", fontsize=10, loc="left")
+        axes.set(xscale="log", ylim=(0, None), ylabel="held-out KL")
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axes.minorticks_off()
+        tidy(axes)
+    panels[0].annotate("collapsed below", (ticks[0], COLLAPSED), xytext=(0, 3), textcoords="offset points", fontsize=9)
+    panels[-1].set_xlabel(f"{xlabel};\nKL in nats per sentence, {distance:,} updates after the last low weight")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=10,
+                  title=_runs(stored), title_fontsize=9)  # fmt: skip
+    return figure
+
+
+def _points(
+    axes: Axes,
+    stored: FairMap,
+    groups: Sequence[Sequence[Cell]],
+    word_dropout: float,
+    distance: int,
+    at: Sequence[float],
+    colour: str,
+    mark: str,
+    label: str,
+    line: str = "-",
+) -> list[float]:
+    """A mark for each run of each group of cells, and a line through the means, which are returned."""
+    means = []
+    for x, cells in zip(at, groups, strict=True):
+        kl = [found["kl"] for cell in cells for found in stored.measured(cell, word_dropout, distance)]
+        means.append(mean(kl) if kl else np.nan)
+        axes.plot([x] * len(kl), kl, mark, color=colour, fillstyle="none", markersize=5, linestyle="none")
+    axes.plot(at, means, line, color=colour, marker=mark, markersize=3, label=label)
+    return means
+
+
+def _in_words(at: Sequence[float], means: Sequence[float]) -> str:
+    return ", ".join(f"{value:.2f} at {x:,}" for x, value in zip(at, means, strict=True))
+
+
+def _runs(stored: FairMap) -> str:
+    """The text, its size and the seeds of a map's runs."""
+    runs = [run for found in stored.runs.values() for run in found]
+    seeds = len({run["job"]["seed"] for run in runs})
+    sentences = runs[0]["sentences"]
+    return f"toy language, {sentences:,} sentences, {seeds} seed{'s' if seeds > 1 else ''}, a small model"

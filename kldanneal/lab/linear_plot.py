@@ -1,4 +1,4 @@
-"""The picture of the linear VAE: the KL of each direction against the KL weight (β)."""
+"""The pictures of the linear VAE: the KL of each direction against the KL weight (β), and the KL in training."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,8 +8,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from kldanneal.lab.drawing import DARK, LIGHT, WIDTH, Diagram, in_nats, on_page
-from kldanneal.lab.linear import linear_optimum
-from kldanneal.lab.plots import GREEN, LINES, ORANGE, PURPLE, SKY, VERMILION
+from kldanneal.lab.linear import LinearOptimum, linear_optimum
+from kldanneal.lab.plots import GREEN, LINES, ORANGE, PURPLE, SKY, VERMILION, History, styles, tidy
 
 COLOURS = (VERMILION, SKY, GREEN, PURPLE, ORANGE)  # each readable on a light and on a dark page
 MARKERS = (("o", 11), ("s", 7), ("x", 5))  # open and of three sizes, so that they can be seen where they coincide
@@ -89,3 +89,38 @@ def plot_linear_kl(
         ]
         alt += f" Models trained under the schedule {name} differ from it by {in_nats(max(distances))} nats at most."
     return Diagram(figure, alt)
+
+
+def plot_linear_training(histories: Mapping[str, History], optimum: LinearOptimum, title: str = "") -> Diagram:
+    """KL weight and KL over the updates of several trainings, and the KL of the closed form as a line.
+
+    Args:
+        histories: of :func:`~kldanneal.lab.linear.train_linear_vae`, by the name of the schedule.
+        optimum: of the last weight, which all of them share.
+        title (str): for example, which data, how many examples, which seed. Default: nothing.
+    """
+    figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
+    weight, kl = figure.subplots(2, sharex=True, height_ratios=(1, 1.8))
+    updates = max(len(history["step"]) for history in histories.values())
+    for name, style in styles(list(histories)).items():
+        for axes, column in ((weight, "kl_weight"), (kl, "kl")):
+            axes.plot(histories[name]["step"], histories[name][column], label=name, linewidth=1.8, **style)
+    total = float(optimum.kl.sum())
+    kl.axhline(total, color="#555555", linestyle=":", linewidth=1.5)
+    kl.annotate(f"closed form: {in_nats(total)}", (updates, total), (0, -5), textcoords="offset points",
+                ha="right", va="top", fontsize=10)  # fmt: skip
+    weight.set_yscale("symlog", linthresh=1, linscale=1)
+    highest = max(max(history["kl_weight"]) for history in histories.values())
+    ticks = [tick for tick in (0, 0.5, 1, 10, 100) if tick <= highest]
+    weight.set(ylabel="KL weight (β)", yticks=ticks, yticklabels=[f"{tick:g}" for tick in ticks],
+               ylim=(-0.1, 1.4 * highest))  # fmt: skip
+    weight.yaxis.set_minor_locator(NullLocator())
+    kl.set(ylabel="KL (nats per example)", xlabel="update", xlim=(0, updates), ylim=(0, 2 * total))
+    for axes in (weight, kl):
+        tidy(axes)
+    figure.align_ylabels()
+    figure.legend(*kl.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=10,
+                  title=title, title_fontsize=9)  # fmt: skip
+    ends = "; ".join(f"{name} {in_nats(history['kl'][-1])}" for name, history in histories.items())
+    return Diagram(figure, f"KL weight and KL of a linear VAE over {updates:,} updates. {title} The KL at the end, in nats: "
+                           f"{ends}. The closed form gives {in_nats(total)}.")  # fmt: skip

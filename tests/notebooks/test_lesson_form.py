@@ -12,6 +12,7 @@ LESSONS = (
     "01_kl_vanishing",
     "03_monotonic_vs_cyclical",
     "05_does_it_last",
+    "04_linear_vae",
     "07_penn_treebank",
 )
 

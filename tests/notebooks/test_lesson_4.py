@@ -1,0 +1,68 @@
+"""What lesson 4 says, checked on its stored outputs: values with a margin."""
+
+import re
+
+import pytest
+from lessons import ANSWER, DIFFERENCE, load, numbers, output, rows, source
+
+from kldanneal.lab.results.paths import updates_at_one
+
+LESSON = "04_linear_vae"
+
+
+def kls(line):
+    return [float(value) for value in re.search(r"KL ((?:\d\.\d+ ?)+)$", line)[1].split()]
+
+
+def test_only_the_product_of_beta_and_the_variance_counts():
+    first, doubled, other, all_off = map(kls, output(LESSON, "closed-form").splitlines())
+    assert [kl > 0 for kl in first] == [True] * 4 + [False]
+    assert doubled == other != first
+    assert all_off == [0.0] * 5
+
+
+def test_training_lands_on_the_formula():
+    (error,) = re.findall(r"9 trainings; largest error of a KL: (\S+) nats", output(LESSON, "landing"))
+    assert float(error) < 1e-3
+    ends = re.findall(r"(?:constant|monotonic|cyclical|collapsed first|gives) (\d\.\d+)",
+                      output(LESSON, "training-picture"))  # fmt: skip
+    assert len(ends) == 5
+    assert max(map(float, ends)) - min(map(float, ends)) < 0.01
+    assert "9 of 9 trainings" in output(LESSON, "summary")
+
+
+def test_a_lower_last_weight_costs_more_than_it_saves():
+    found = re.findall(r"KL +(\S+), reconstruction +(\S+), -ELBO at weight 1 +(\S+)", output(LESSON, "scores"))
+    low, one, high = [tuple(map(float, each)) for each in found]
+    assert low[0] > one[0] + 1 and high[0] < one[0] - 1
+    assert low[1] < one[1] - 1 and high[1] > one[1] + 1
+    assert low[2] > one[2] + 1 and high[2] > one[2] + 1
+
+
+def test_the_two_paths_have_met_or_not():
+    found = {row[0]: row[1:] for row in rows(output(LESSON, "paths-table"))}
+    assert found["toy, 0"][2] == "3 of 5 seeds" and found["toy, 0.2"][2] == "5 of 5 seeds"
+    assert found["docstrings, 0"][2].startswith("0 of ")
+    assert float(found["docstrings, 0"][0]) < 0.1 and float(found["docstrings, 0"][1]) < 0.1
+    for text in ("toy, 0", "toy, 0.2"):
+        ((mean, low, high),) = numbers(DIFFERENCE, found[text][3])
+        assert abs(mean) <= 0.04 and low <= 0 <= high
+
+
+def test_both_ends_of_a_path_are_drawn_and_the_tail_is_as_long_as_is_said():
+    assert updates_at_one("toy", 0.0) == updates_at_one("toy", 0.2) == 8500
+    assert "the last 8,500 are at weight 1" in " ".join(source(cell) for cell in load(LESSON)).replace("\n", " ")
+
+
+def test_what_z_could_still_save():
+    bound, entropy, gap = map(float, re.search(r"-ELBO (\S+), entropy (\S+), gap (\S+) nats",
+                                               output(LESSON, "paths-table")).groups())  # fmt: skip
+    assert bound - entropy == pytest.approx(gap, abs=0.011)
+    answers = " ".join(text for cell in load(LESSON) for text in ANSWER.findall(source(cell)))
+    assert f"save {gap:.2f} nats at most" in answers
+
+
+def test_the_docstrings_meet_without_word_dropout_and_not_with_it():
+    without, kept = output(LESSON, "case").splitlines()
+    assert max(map(float, without.partition("KL ")[2].split(", "))) < 0.1
+    assert min(map(float, kept.partition("KL ")[2].split(", "))) > 0.5

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 from lessons import ANSWER, DIFFERENCE, NOTEBOOKS, load, numbers, output, rows, shown, source
-from test_lessons import LESSONS
+from test_lesson_form import LESSONS
 
 STORED = sorted(
     path for path in NOTEBOOKS.rglob("*.ipynb") if "release" not in path.parts and "variants" not in path.parts

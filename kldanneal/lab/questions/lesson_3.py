@@ -14,7 +14,7 @@ QUESTIONS = {
         ["monotonic", "monotonic-long", "neither"],
     ),
     "ahead": Question(
-        "2,000 updates after the last weight below 1: which runs have less KL than cyclical in every seed?",
+        "Toy language, distance 2,000: which schedules keep less KL than cyclical in every seed?",
         "monotonic only",
         ["monotonic only", "monotonic and monotonic-long", "neither"],
     ),

@@ -12,6 +12,7 @@ LESSONS = (
     "03_monotonic_vs_cyclical",
     "04_linear_vae",
     "07_penn_treebank",
+    "08_drive_the_weight",
 )
 
 

@@ -9,6 +9,7 @@ from kldanneal.lab.questions import questions
 
 LESSONS = (
     "03_monotonic_vs_cyclical",
+    "06_what_does_z_know",
     "07_penn_treebank",
 )
 

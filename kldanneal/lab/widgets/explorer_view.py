@@ -27,7 +27,8 @@ def outcome_chart(
     """
     length = max(plan.job.updates, 100)
     weight_lines = [charts.line(np.concatenate([plan.weights, np.ones(length - plan.low)]), "blue")]
-    kl, reconstruction = [], []
+    kl: list[Any] = []
+    reconstruction: list[Any] = []
     legend: list[dict[str, Any]] = [{"text": "chosen schedule", "color": "blue"}]
     for other in widget.shelf.records:  # thin, behind the rest
         if other is not record:

@@ -135,7 +135,7 @@ def test_a_term_has_few_sentences_and_says_where_it_is_used_first(title):
         assert any(name.removesuffix(" trick") in page for name in names(title)), f"{where} does not use {title}"
 
 
-EMPHASIS = {"together", "lower", "optimum", "path", "start", "new drive"}  # bold that is no term: stress, and the names of buttons
+EMPHASIS = {"together", "lower", "optimum", "path", "start", "new drive"}  # no terms: stress, buttons
 
 
 def terms_in_bold(text):

@@ -122,5 +122,5 @@ def plot_linear_training(histories: Mapping[str, History], optimum: LinearOptimu
     figure.legend(*kl.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=10,
                   title=title, title_fontsize=9)  # fmt: skip
     ends = "; ".join(f"{name} {in_nats(history['kl'][-1])}" for name, history in histories.items())
-    return Diagram(figure, f"KL weight and KL of a linear VAE over {updates:,} updates. {title} The KL at the end, in nats: "
-                           f"{ends}. The closed form gives {in_nats(total)}.")  # fmt: skip
+    return Diagram(figure, f"KL weight and KL of a linear VAE over {updates:,} updates. {title} The KL at "
+                           f"the end, in nats: {ends}. The closed form gives {in_nats(total)}.")  # fmt: skip

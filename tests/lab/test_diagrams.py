@@ -17,7 +17,7 @@ from kldanneal import Annealer
 from kldanneal.lab.diagrams import plot_gaussian_kl, plot_message, plot_model
 from kldanneal.lab.drawing import DARK, LIGHT
 from kldanneal.lab.linear import linear_optimum, rotated_data, train_linear_vae
-from kldanneal.lab.linear_plot import plot_linear_kl
+from kldanneal.lab.linear_plot import plot_linear_kl, plot_linear_training
 from kldanneal.lab.model import LSTMVAE
 
 CASES = {"posterior collapse": (0.004, 13.734), "z is used": (3.76, 10.28)}
@@ -261,3 +261,23 @@ def test_more_than_can_be_told_apart_is_refused():
         plot_linear_kl([1.0] * 6, 1.0)
     with pytest.raises(ValueError, match="at most 3 schedules, but got a, b, c, d"):
         plot_linear_kl([1.0], 1.0, {name: {} for name in "abcd"})
+
+
+def test_the_linear_training_shows_every_update_and_the_closed_form():
+    optimum = linear_optimum([4.0, 0.5])  # ln 2 = 0.693 nats
+    histories = {
+        "constant": {"step": [0, 1, 2], "kl_weight": [1, 1, 1], "kl": [0.1, 0.4, 0.69], "reconstruction": [1, 1, 1]},
+        "collapsed first": {
+            "step": [0, 1, 2],
+            "kl_weight": [10, 1, 1],
+            "kl": [0, 0.2, 0.7],
+            "reconstruction": [1, 1, 1],
+        },
+    }
+    figure, alt = plot_linear_training(histories, optimum, "3 examples.")
+    weight, kl = figure.axes
+    for drawn, other, history in zip(weight.lines, kl.lines, histories.values(), strict=False):
+        assert list(drawn.get_ydata()) == history["kl_weight"] and list(other.get_ydata()) == history["kl"]
+    assert kl.lines[-1].get_ydata()[0] == pytest.approx(0.6931, abs=1e-4)
+    assert "over 3 updates. 3 examples." in alt
+    assert "constant 0.690; collapsed first 0.700. The closed form gives 0.693." in alt

@@ -2,4 +2,40 @@
 
 from kldanneal.lab.questions import Question
 
-QUESTIONS: dict[str, Question] = {}
+QUESTIONS = {
+    "back": Question(
+        "At weight 1 the KL has vanished. After 600 updates you pull the weight down to 0. What does the KL do?",
+        "it comes back within 100 updates",
+        ["it stays near 0", "it comes back within 100 updates", "it needs more than 500 updates"],
+        why="At weight 0, z is free again.",
+    ),
+    "more": Question(
+        "Both drives end at weight 1. Which one ends with more KL?",
+        "there and back",
+        ["impatient", "there and back", "both the same"],
+        why="Its second ramp is slow, and the decoder knows the language by then.",
+    ),
+    "bound": Question(
+        "Which of the four drives has the lowest -ELBO at its end?",
+        "impatient",
+        ["impatient", "patient", "slow ramp", "there and back"],
+        why="It is the one whose KL has vanished.",
+    ),
+    "score": Question(
+        "Which of the three has a score for every seed?",
+        "there and back",
+        ["impatient", "cyclical", "there and back", "none of them"],
+        why="It keeps more than 0.5 nats in all seeds.",
+    ),
+    "waits": Question(
+        "At which weight does the rule have to wait on seed 0?",
+        "below 0.2",
+        ["below 0.2", "between 0.4 and 0.6", "above 0.8"],
+        why="The decoder has no use for z yet, so the KL is the first thing that training gives up.",
+    ),
+    "rule": Question(
+        "In how many of the 5 seeds does the rule get a score, and the slow ramp none?",
+        2,
+        why="In one seed it is the other way round.",
+    ),
+}

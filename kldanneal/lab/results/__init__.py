@@ -16,5 +16,7 @@ sweep, evidence           older runs: a small model under many schedules; snapsh
 stored, statistics        the one form in which runs are kept; intervals of paired differences
 pictures, tail_pictures   the figures
 fair_pictures, factorial_pictures, keeping_pictures    the figures of three lessons, with alternative text
+paths                     optimum or path: two ways to weight 1
+drives, drive_pictures    drives of the KL weight with their scores; python -m kldanneal.lab.results.drives
 findings, make            RESULTS.md, README's table and the figures; python -m kldanneal.lab.results.make
 """

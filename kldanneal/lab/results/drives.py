@@ -15,12 +15,13 @@ from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.plots import smooth
 from kldanneal.lab.results import stored
+from kldanneal.lab.training import run as training
 from kldanneal.lab.training.hand import HandWeight
-from kldanneal.lab.training.run import Run
 from kldanneal.lab.training.schedules import parse_schedule
 from kldanneal.lab.training.score import TAIL, score_drive
 from kldanneal.lab.training.settings import QUICK, Settings
 
+Run = dict[str, Any]
 PATH = Path(__file__).with_name("drives.json")
 SEEDS = range(5)
 #: Schedules that are planned before training, as the widget offers them.
@@ -55,7 +56,7 @@ def written_down() -> dict[str, list[float]]:
 def drive_patiently(corpus: Corpus, settings: Settings = QUICK, *, seed: int = 0, device: str = "cpu") -> list[float]:
     """The weights of a rule that sees the KL: a little more with every update, and wait while the KL is below 1 nat."""
     hand = HandWeight(0.0)
-    run = Run(corpus, hand, settings, seed=seed, name="patient", device=device)
+    run = training.Run(corpus, hand, settings, seed=seed, name="patient", device=device)
 
     def raise_or_wait() -> None:
         if mean(run.history()["kl"][-10:]) > 1:
@@ -65,9 +66,9 @@ def drive_patiently(corpus: Corpus, settings: Settings = QUICK, *, seed: int = 0
     return hand.weights
 
 
-def score(name: str, weights: Sequence[float], corpus: Corpus, seed: int) -> dict[str, Any]:
+def score(name: str, weights: Sequence[float], corpus: Corpus, seed: int) -> Run:
     """One run as it is stored."""
-    found = score_drive(weights, corpus, seed=seed, device="cpu", iw_samples=20)
+    found = score_drive(weights, corpus, seed=seed, device="cpu")
     curves = {
         column: [round(float(value), 4) for value in smooth(found.history[column], EVERY)[EVERY - 1 :: EVERY]]
         for column in ("kl_weight", "kl", "reconstruction")
@@ -81,9 +82,14 @@ def score(name: str, weights: Sequence[float], corpus: Corpus, seed: int) -> dic
 
 
 @cache
-def load_drives(path: Path = PATH) -> dict[tuple[str, int], dict[str, Any]]:
+def load_drives(path: Path = PATH) -> dict[tuple[str, int], Run]:
     """The stored runs by name and seed."""
     return {(run["name"], run["seed"]): run for run in stored.load(path)[1]}
+
+
+def names() -> list[str]:
+    """Of all drives and schedules that are stored."""
+    return list(dict.fromkeys(name for name, _ in load_drives()))
 
 
 def main() -> None:

@@ -7,15 +7,7 @@ from lessons import ANSWER, NOTEBOOKS, WORD, code, load, prose, shown, source
 
 from kldanneal.lab.questions import questions
 
-<<<<<<< HEAD:tests/notebooks/test_lesson_form.py
 LESSONS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
-=======
-LESSONS = (
-    "03_monotonic_vs_cyclical",
-    "06_what_does_z_know",
-    "07_penn_treebank",
-)
->>>>>>> 31c0b72a3ea4d8e1d9ec27452c4bd57be11a5747:tests/notebooks/test_lessons.py
 
 
 @pytest.mark.parametrize("name", LESSONS)

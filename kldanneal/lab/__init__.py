@@ -8,9 +8,12 @@ Rooms and files, in reading order; each imports only from those above it:
     plots        the palette, and pictures of schedules and of training
     linear       the linear VAE, where the optimum can be computed; linear_plot, its KL against the KL weight
     diagrams     the LSTM VAE, the ELBO and the KL as pictures that explain; drawing, their colours, boxes and words
+    prices       the hidden choices of the toy language by name, their prices, and what z tells of each
+    live         one run while it trains, over a logarithmic axis
     probe        what z says about the toy language's hidden choices
     tables       rows as text, Markdown or HTML
     training/    settings, schedules, one run, several runs side by side. Nothing is drawn or written in here.
+    signs        the signs of posterior collapse for trained runs side by side
     results/     the stored runs, how they are made and read, statistics, tables, figures. No widget is in here.
     page/        the explorer as one page that needs no install
     widgets/     the notebooks' sliders and buttons. No measuring is in here.

@@ -52,6 +52,15 @@ class Diagram(NamedTuple):
         return {"image/png": self.png()}, {"image/png": {"alt": self.alt}}
 
 
+class Chart(Diagram):
+    """A diagram of lines and points, in 64 colours: a smaller PNG, whose thin lines can still be told apart."""
+
+    __slots__ = ()
+
+    def png(self, width: int = 840) -> bytes:
+        return small_png(self.figure, 64, dpi=width / self.figure.get_figwidth())
+
+
 def small_png(figure: Figure, colors: int = 256, **options: object) -> bytes:
     """A figure as a PNG of 256 colours: a third of the size of all colours, and alike to the eye.
 

@@ -4,8 +4,8 @@
     z = model.reparameterize(mu, logvar)
     probe(z_train, choice_train, z, choice_test)               # the share of choices that is read correctly
 
-Probe z, which is what the decoder receives: a probe rescales its input, so it reads even from a mu that varies by a
-thousandth, next to noise of deviation 1.
+Probe z, which is what the decoder receives. A probe rescales its input. So it reads a choice even from a mu that
+varies by a hundredth between sentences, while z has a standard deviation of 1 around it.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,14 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from kldanneal.lab.corpora.corpus import Sentences
+from kldanneal.lab.corpora.corpus import Corpus, Sentences
+from kldanneal.lab.corpora.toy import read
 from kldanneal.lab.model import LSTMVAE
-from kldanneal.lab.plots import BLACK, BLUE, GREEN, ORANGE, PURPLE
+from kldanneal.lab.plots import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY
 from kldanneal.lab.threads import one_thread
 
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, BLACK)
-MARKERS = ("o", "^", "s", "x", "+")
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, BLACK, SKY)
+MARKERS = ("o", "^", "s", "x", "+", "D")
 
 
 @torch.no_grad()
@@ -72,6 +73,45 @@ def probe(z: Tensor, choice: Tensor, z_test: Tensor, choice_test: Tensor) -> flo
 def most_frequent(choice: Tensor, choice_test: Tensor) -> float:
     """Accuracy of always predicting the value that is most frequent in training: a probe should beat it."""
     return (choice_test == choice.mode().values).double().mean().item()
+
+
+def probe_choices(codes: Tensor, codes_test: Tensor, corpus: Corpus) -> dict[str, float]:
+    """For each hidden choice, the accuracy of a probe on the held-out sentences.
+
+    Args:
+        codes (Tensor): of the sentences ``corpus.valid``, to fit on, (N, L).
+        codes_test (Tensor): of the sentences ``corpus.test``.
+        corpus (Corpus): the toy language.
+    """
+    labels = zip(corpus.choices, corpus.valid.labels.T, corpus.test.labels.T, strict=True)
+    return {choice: probe(codes, own, codes_test, own_test) for choice, own, own_test in labels}
+
+
+def always_the_same(corpus: Corpus) -> dict[str, float]:
+    """For each hidden choice, what :func:`most_frequent` gives for the sentences of :func:`probe_choices`."""
+    labels = zip(corpus.choices, corpus.valid.labels.T, corpus.test.labels.T, strict=True)
+    return {choice: most_frequent(own, own_test) for choice, own, own_test in labels}
+
+
+@torch.no_grad()
+@one_thread()
+def survives(model: LSTMVAE, corpus: Corpus) -> dict[str, float]:
+    """For each hidden choice, the share of held-out sentences whose reconstruction has the same value.
+
+    A reconstruction is written greedily from mu, in eval mode. A choice that its words do not tell counts as wrong.
+
+    Args:
+        model (LSTMVAE): trained on ``corpus``.
+        corpus (Corpus): the toy language.
+    """
+    model.eval()
+    mu, _ = posteriors(model, corpus.test)
+    written = [read(corpus.decode(ids)) for ids in model.generate(mu.to(next(model.parameters()).device))]
+    labels = corpus.test.labels.T.tolist()
+    return {
+        choice: sum(said.get(choice) == value for said, value in zip(written, column, strict=True)) / len(written)
+        for choice, column in zip(corpus.choices, labels, strict=True)
+    }
 
 
 def plot_latent(mu: Tensor, choice: Tensor, names: Sequence[str], title: str = "") -> Figure:

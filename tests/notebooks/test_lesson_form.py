@@ -3,17 +3,11 @@
 import re
 
 import pytest
-from lessons import ANSWER, WORD, code, load, prose, shown, source
+from lessons import ANSWER, NOTEBOOKS, WORD, code, load, prose, shown, source
 
 from kldanneal.lab.questions import questions
 
-LESSONS = (
-    "02_annealing_schedules",
-    "03_monotonic_vs_cyclical",
-    "04_linear_vae",
-    "07_penn_treebank",
-    "08_drive_the_weight",
-)
+LESSONS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
 
 
 @pytest.mark.parametrize("name", LESSONS)

@@ -21,7 +21,8 @@ else:
     import tomli as tomllib  # pytest brings it there
 
 ROOT = Path(__file__).resolve().parents[2]
-LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+PAGES = [ROOT / "notebooks" / f"{name}.ipynb" for name in ("diagnose", "glossary")]
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 COURSEWORK = sorted((ROOT / "notebooks" / "coursework" / "source").glob("*/*.ipynb"))
 ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
@@ -155,10 +156,8 @@ def cells_are_short(notebook, path):
     yield from (f"{name}: {count} lines" for name, count in lines.items() if not 0 < count <= 25)
 
 
-def opens_well(notebook, path):
+def has_badges(notebook, path):
     first = text_of(notebook["cells"][0])
-    if not re.match(r"# [^\n]+\?\n", first):
-        yield "the title is no question"
     itself = f"notebooks/{path.name}"
     for where in (
         f"https://colab.research.google.com/github/{NAME}/blob/main/{itself}",
@@ -166,12 +165,21 @@ def opens_well(notebook, path):
     ):
         if not re.search(rf"^\[!\[[^\]]+\]\(https://\S+\.svg\)\]\({re.escape(where)}\)$", first, re.MULTILINE):
             yield f"there is no badge to {where}"
+
+
+def says_what_it_takes(notebook, path):
+    first = text_of(notebook["cells"][0])
     if not says_the_minutes(first):
         yield "the minutes on a CPU and on a GPU are not said"
     if not re.search(r"^After this you can\n+(?:- .+\n?){2,}", first, re.MULTILINE):
         yield "what one can do after it is not said"
     if not re.search(rf"%pip install .*kldanneal.* @ git\+{re.escape(ADDRESS)}[\"@]", text_of(code_cells(notebook)[0])):
         yield f"the first code cell does not install from {ADDRESS}"
+
+
+def opens_well(notebook, path):
+    if not re.match(r"# [^\n]+\?\n", text_of(notebook["cells"][0])):
+        yield "the title is no question"
 
 
 def says_the_minutes(text):
@@ -235,8 +243,10 @@ def widgets_have_a_picture(notebook, path):
 
 
 FOR_ALL = [is_valid, is_small, is_clean, links_lead_somewhere]
-FOR_LESSONS = [is_executed, pictures_are_png, cells_are_short, opens_well, closes_well]
-FOR_LESSONS += [the_package_has_what_it_names, widgets_have_a_picture]
+FOR_PAGES = [has_badges]  # of one page there is no picture and nothing to run
+FOR_DIAGNOSE = [is_executed, pictures_are_png, cells_are_short, the_package_has_what_it_names, widgets_have_a_picture]
+FOR_DIAGNOSE += [says_what_it_takes]
+FOR_LESSONS = [*FOR_PAGES, *FOR_DIAGNOSE, opens_well, closes_well]
 
 
 def as_stored(notebook):
@@ -247,14 +257,18 @@ def load(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-CASES = [(path, check) for path in LESSONS + SOLUTIONS + COURSEWORK for check in FOR_ALL]
+STORED = LESSONS + PAGES + SOLUTIONS + COURSEWORK
+CASES = [(path, check) for path in STORED for check in FOR_ALL]
 CASES += [(path, check) for path in LESSONS for check in FOR_LESSONS]
+CASES += [(path, check) for path in PAGES for check in FOR_PAGES]
+CASES += [(PAGES[0], check) for check in FOR_DIAGNOSE]
 CASES += [(path, is_executed) for path in SOLUTIONS]
 
 
 def test_there_are_notebooks_in_order():
     assert LESSONS
     assert [path.name[:3] for path in LESSONS] == [f"{i:02}_" for i in range(1, len(LESSONS) + 1)]
+    assert sorted((ROOT / "notebooks").glob("*.ipynb")) == LESSONS + PAGES
 
 
 @pytest.mark.parametrize(
@@ -264,7 +278,7 @@ def test_notebook(path, check):
     assert list(check(load(path), path)) == []
 
 
-@pytest.mark.parametrize("path", LESSONS + SOLUTIONS + COURSEWORK, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_notebook_is_stored_as_jupyter_stores_it(path):
     assert path.read_bytes().decode("utf-8") == as_stored(load(path))
 
@@ -354,12 +368,12 @@ MUTATIONS = [
     (cells_are_short, set_in("cells", 1, "source", to="pass\n" * 26), "26 lines"),
     (cells_are_short, set_in("cells", 1, "source", to=""), "0 lines"),
     (opens_well, write("?\n", "\n"), "no question"),
-    (opens_well, write("/blob/main/notebooks/", "/blob/main/notebooks/0"), "no badge to https://colab"),
-    (opens_well, write("lab/tree/notebooks/", "lab/tree/notebooks/0"), "no badge to https://mybinder"),
-    (opens_well, write(NAME, "some/fork"), "no badge to https://colab"),
-    (opens_well, write("\n*", "\n"), "the minutes"),
-    (opens_well, write("After this you can", "Contents"), "after it is not said"),
-    (opens_well, write(ADDRESS, "https://github.com/some/fork", first=1), "does not install from"),
+    (has_badges, write("/blob/main/notebooks/", "/blob/main/notebooks/0"), "no badge to https://colab"),
+    (has_badges, write("lab/tree/notebooks/", "lab/tree/notebooks/0"), "no badge to https://mybinder"),
+    (has_badges, write(NAME, "some/fork"), "no badge to https://colab"),
+    (says_what_it_takes, write("\n*", "\n"), "the minutes"),
+    (says_what_it_takes, write("After this you can", "Contents"), "after it is not said"),
+    (says_what_it_takes, write(ADDRESS, "https://github.com/some/fork", first=1), "does not install from"),
     *((closes_well, write(f"## {title}", f"### {title}"), "it ends with") for title in CLOSING),
     (closes_well, write("## Exercises", "## References\n\n## Exercises"), "it ends with"),
     (closes_well, every_code_cell(outputs=[]), "not written"),
@@ -409,4 +423,4 @@ def test_the_minutes_are_said_for_both(line, said):
 
 
 def test_no_check_goes_unproved():
-    assert {mutation[0] for mutation in MUTATIONS} == set(FOR_ALL + FOR_LESSONS)
+    assert {mutation[0] for mutation in MUTATIONS} == {*FOR_ALL, *FOR_LESSONS}

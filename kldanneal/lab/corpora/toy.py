@@ -59,6 +59,44 @@ def sentence(choices: list[int]) -> str:
     return " ".join([noun, action, when, where] if order == 1 else [noun, action, where, when])
 
 
+def read(text: str) -> dict[str, int]:
+    """The choices that the words of a sentence tell, also of one that a model wrote with words of several topics.
+
+    The subject tells topic and number, the phrase of time tells tense, time and order. A choice that no word tells is
+    left out.
+
+    Example::
+
+        >>> read("the young cooks will not boil next week")
+        {'negation': 1, 'adjective': 1, 'topic': 0, 'number': 1, 'subject': 0, 'verb': 0, 'tense': 2, 'time': 1}
+    """
+    words = text.split()
+    found = {"negation": int("not" in words)}
+    for word in words:
+        found = _WORDS.get(word, {}) | found  # the first word that tells a choice decides
+    for phrase, (tense, time) in _TIMES.items():
+        before, there, _ = f" {' '.join(words)} ".partition(f" {phrase} ")
+        if there:
+            found |= {"tense": tense, "time": time}
+            if "in" in words:
+                found["order"] = int(" in " not in f"{before} ")
+    return found
+
+
+def contains(text: str) -> bool:
+    """Whether the language has this sentence.
+
+    Example::
+
+        >>> contains("the old cook will boil the soup in the kitchen tomorrow")
+        True
+        >>> contains("the old cook will boil the soup in the kitchen yesterday")
+        False
+    """
+    found = read(text)
+    return found.keys() == CHOICES.keys() and sentence([found[name] for name in CHOICES]) == text
+
+
 def sample(n: int, seed: int) -> tuple[list[str], Tensor]:
     """``n`` sentences of the language, drawn independently, and their choices (n, choices)."""
     generator = torch.Generator().manual_seed(seed)
@@ -75,3 +113,22 @@ def _verb(verb: str, tense: str, plural: bool, negated: bool) -> str:
     if negated:
         return f"do not {verb}" if plural else f"does not {verb}"
     return verb if plural else f"{verb}s"
+
+
+def _words() -> dict[str, dict[str, int]]:
+    """What single words tell."""
+    found = {word: {"adjective": i} for i, word in enumerate(ADJECTIVES)}
+    for topic, parts in enumerate(TOPICS.values()):
+        subjects, verbs, objects, places = (part.split() for part in parts)
+        for i, subject in enumerate(subjects):
+            found[subject] = {"topic": topic, "number": 0, "subject": i}
+            found[f"{subject}s"] = {"topic": topic, "number": 1, "subject": i}
+        for i, verb in enumerate(verbs):
+            found |= {form: {"verb": i} for form in (verb, _verb(verb, "past", False, False), f"{verb}s")}
+        found |= {word: {"object": i} for i, word in enumerate(objects)}
+        found |= {word: {"place": i} for i, word in enumerate(places)}
+    return found
+
+
+_TIMES = {phrase: (tense, time) for tense, phrases in enumerate(TENSES.values()) for time, phrase in enumerate(phrases)}
+_WORDS = _words()

@@ -1,4 +1,4 @@
-"""The lessons as pages, with their stored outputs and pictures: light, or dark where the reader's system is dark.
+"""The notebooks as pages, with their stored outputs and pictures: light, or dark where the reader's system is dark.
 
     python -m kldanneal.lab.page.lessons build/site/lessons
 
@@ -23,7 +23,7 @@ STYLE = "body{font:1.1rem/1.6 system-ui,sans-serif;max-width:44rem;margin:2rem a
 
 
 def lesson(path: Path) -> str:
-    """One notebook as a page. Links to other lessons lead to their pages, other links into the repository."""
+    """One notebook as a page. Links to other notebooks lead to their pages, other links into the repository."""
     exporter = HTMLExporter(theme="light", config=Config({"HTMLExporter": {"embed_images": True}}))
     notebook = nbformat.read(path, as_version=4)
     body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title(path)}})
@@ -48,22 +48,28 @@ def write(folder: Path, notebooks: Path = NOTEBOOKS) -> list[Path]:
     Raises:
         FileNotFoundError: there are no notebooks.
     """
-    paths = sorted(notebooks.glob("[0-9]*.ipynb"))
+    paths = sorted(notebooks.glob("*.ipynb"))  # the lessons begin with a number, so they come first
     if not paths:
         raise FileNotFoundError(f"Expected the lessons in {notebooks}, but found no notebook")
     folder.mkdir(parents=True, exist_ok=True)
     pages = {folder / f"{path.stem}.html": lesson(path) for path in paths}
-    items = "".join(f'<li><a href="{path.stem}.html">{html.escape(title(path))}</a></li>' for path in paths)
+    lessons, others = ("".join(_item(path) for path in paths if path.name[0].isdigit() is numbered)
+                       for numbered in (True, False))  # fmt: skip
+    others = f"<h2>Beside the lessons</h2><ul>{others}</ul>" if others else ""
     pages[folder / "index.html"] = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f'<meta name="color-scheme" content="light dark"><title>The lessons</title><style>{STYLE}</style>'
         f"<h1>The lessons</h1><p>These pages show stored outputs. To run a lesson, open it in Colab or Binder by its "
         f'badges, or clone <a href="{repository()}">the repository</a>. '
-        f'<a href="../index.html">The explorer</a> needs no install.</p><ol>{items}</ol></html>'
+        f'<a href="../index.html">The explorer</a> needs no install.</p><ol>{lessons}</ol>{others}</html>'
     )
     for page, text in pages.items():
         write_atomically(page, text.encode())
     return list(pages)
+
+
+def _item(path: Path) -> str:
+    return f'<li><a href="{path.stem}.html">{html.escape(title(path))}</a></li>'
 
 
 def _target(address: str) -> str:

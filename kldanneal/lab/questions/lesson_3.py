@@ -7,30 +7,25 @@ QUESTIONS = {
         "Which run ends with the higher KL?",
         "the cyclical run",
         ["the monotonic run", "the cyclical run", "neither"],
-        why="Each restart of the weight makes z free for a while, so the KL comes back.",
     ),
     "partner": Question(
         "Which schedule is the fair partner of cyclical?",
         "monotonic-long",
         ["monotonic", "monotonic-long", "neither"],
-        why="It has the same discount. A difference to cyclical is then not due to a lower weight.",
     ),
     "ahead": Question(
-        "2,000 updates after the last weight below 1: which runs have less KL than cyclical in every seed?",
+        "Toy language, distance 2,000: which schedules keep less KL than cyclical in every seed?",
         "monotonic only",
         ["monotonic only", "monotonic and monotonic-long", "neither"],
-        why="Against monotonic-long, the interval of the difference contains 0.",
     ),
     "tail": Question(
         "Training goes on at weight 1 for 8,000 updates, without word dropout. What does the KL of cyclical do?",
         "it falls",
         ["it stays", "it falls", "it rises"],
-        why="It falls from 0.90 to 0.18 nats on average. With word dropout 0.2 it does not fall.",
     ),
     "bound": Question(
         "At distance 8,000 with word dropout, cyclical has 1.27 nats more KL than monotonic. Is its -ELBO lower?",
         "equal, within the interval",
         ["lower", "equal, within the interval", "higher"],
-        why="The KL term grew, and the reconstruction term fell by about as much.",
     ),
 }

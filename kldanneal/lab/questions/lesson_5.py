@@ -2,4 +2,44 @@
 
 from kldanneal.lab.questions import Question
 
-QUESTIONS: dict[str, Question] = {}
+QUESTIONS: dict[str, Question] = {
+    "half": Question(
+        "No word dropout: when have the cyclical runs lost half of their KL?",
+        "after 100 to 5,000 updates",
+        ["before 100 updates", "after 100 to 5,000 updates", "later, or never"],
+        why="On the toy language, the median is 1,360 updates.",
+    ),
+    "states": Question(
+        "Word dropout 0.2, toy language: do both end with the same KL?",
+        "no, cyclical has more",
+        ["yes, near 0", "yes, near 1", "no, cyclical has more"],
+        why="Only their past differs.",
+    ),
+    "fixed": Question(
+        "β = 0.5 for 4,000 updates, then 1. Which KL is left 8,000 updates later?",
+        "less, but above 0.1",
+        ["below 0.1", "less, but above 0.1", "as much as before"],
+        why="It starts high, so it has more to lose.",
+    ),
+    "floor": Question(
+        "Floor 0.1, 8 dimensions: which KL do you expect after 4,000 updates?",
+        0.8,
+        why="It is 8 times 0.1.",
+        within=0.1,
+    ),
+    "removed": Question(
+        "The floor is removed. When is half of that KL lost?",
+        "within 250 updates",
+        ["within 250 updates", "after about 1,000", "later, or never"],
+    ),
+    "cost": Question(
+        "Free bits 0.25 against weight 1: which bound is worse by more?",
+        "-ELBO",
+        ["-ELBO", "-log p(x)", "both by the same"],
+    ),
+    "budget": Question(
+        "N = 1,000: which schedules end with a mean KL above 0.1?",
+        "none",
+        ["none", "cyclical only", "monotonic-long and cyclical"],
+    ),
+}

@@ -8,7 +8,17 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from kldanneal.lab.files import write_atomically
-from kldanneal.lab.results import bounds, claims, evidence, lasting, penn_treebank, pictures, tail_pictures
+from kldanneal.lab.results import (
+    bounds,
+    budgets,
+    claims,
+    evidence,
+    keeping,
+    lasting,
+    penn_treebank,
+    pictures,
+    tail_pictures,
+)
 from kldanneal.lab.results.evidence import load_evidence
 from kldanneal.lab.results.pool import stored_at
 from kldanneal.lab.results.tail import load_runs
@@ -22,6 +32,7 @@ FIGURES: dict[str, tuple[Path, Callable[[], Figure]]] = {
     "kl-over-updates": (stored_at("durability"), tail_pictures.plot_over_updates),
     "kl-over-distance": (stored_at("durability"), tail_pictures.plot_over_distance),
     "map": (stored_at("map"), lambda: tail_pictures.plot_map(1000)),
+    "budgets": (stored_at("budgets"), lambda: budgets.plot_budgets().figure),
 }
 
 
@@ -202,9 +213,18 @@ or in 4 cycles (a ramp over half of each), and constant weights; each with a tai
 
 def _budgets() -> str:
     return f"""\
-Toy language. N updates in all, half of them the tail (for `constant 0.75` the weight stays 0.75).
+Toy language. N updates in all, half of them the tail at weight 1. Under `constant 0.75` the weight stays 0.75 to the
+end. Only seeds that have every schedule and every N are counted.
 
-{lasting.budgets()}"""
+![Held-out KL at the end of N updates under four schedules](figures/budgets.png)
+
+{budgets.table_of_budgets()}
+
+### A guide
+
+From all runs above. Try the rows in this order.
+
+{keeping.guide()}"""
 
 
 def _two_by_two() -> str:

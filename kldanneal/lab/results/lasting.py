@@ -1,4 +1,4 @@
-"""Tables in Markdown of the runs with a tail: does the KL last, what keeps it, and what to do with N updates."""
+"""Tables in Markdown of the runs with a tail: does the KL last, and what keeps it?"""
 
 from collections.abc import Sequence
 from statistics import mean
@@ -7,7 +7,7 @@ from kldanneal.lab.corpora.toy import ENTROPY
 from kldanneal.lab.metrics import MEASURES
 from kldanneal.lab.results import fair
 from kldanneal.lab.results.factorial import docstrings, table_of_effects
-from kldanneal.lab.results.parts import BUDGETS, DURABILITY, TOTALS
+from kldanneal.lab.results.parts import DURABILITY, TOTALS
 from kldanneal.lab.results.statistics import mean_and_spread, with_interval
 from kldanneal.lab.results.tail import (
     LAST,
@@ -30,7 +30,6 @@ REMEDIES = (
     *(f"free bits {floor}" for floor in (0.05, 0.1, 0.25)),
     "word dropout 0.5",
 )
-BUDGETED = ("constant", "constant 0.75", "monotonic-long", "cyclical")
 
 
 def durability() -> str:
@@ -105,22 +104,6 @@ def remedies() -> str:
                          mean_and_spread([first(run, "neg_elbo", 0) for run in found], 2),
                          mean_and_spread([first(run, "iw_nll", 0) for run in found], 2),
                          _of(found, "iw_nll", LAST, 2)])  # fmt: skip
-    return table(rows, "markdown")
-
-
-def budgets() -> str:
-    """The measures at the end of N updates, half of them the tail, under each schedule."""
-    measures = ("kl", "neg_elbo", "iw_nll")
-    rows = [["word dropout", "schedule", "seeds",
-             *(f"{MEASURES[m].heading} after {n:,}" for m in measures for n in BUDGETS)]]  # fmt: skip
-    for word_dropout in (0.0, 0.2):
-        for label in BUDGETED:
-            runs = select(load_runs("budgets"), "toy", label, word_dropout=word_dropout)
-            by_length = [[run for run in runs if run["job"]["updates"] == n] for n in BUDGETS]
-            if all(by_length):
-                cells = [mean_and_spread([run["measured"][-1][m] for run in found], 2)
-                         for m in measures for found in by_length]  # fmt: skip
-                rows.append([f"{word_dropout:g}", f"`{label}`", str(len(by_length[0])), *cells])
     return table(rows, "markdown")
 
 

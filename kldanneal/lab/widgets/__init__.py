@@ -5,8 +5,8 @@ controls      sliders, choices, fields, buttons
 charts        charts as plain data
 background    training that never blocks a widget; interrupts, so that the kernel's interrupt stops it
 records       the history of runs, which outlives a widget
-explorer      the map of stored schedules, with a guess (guess_map)
-side_by_side  any two schedules (schedule_controls), trained at the same time
+explorer      the map of stored schedules, with a guess (guess_map, explorer_view)
+side_by_side  any two schedules (schedule_controls), trained at the same time (side_by_side_tables)
 driver        move the KL weight by hand while a model trains (driver_view, missions)
 small         the KL of one dimension; the linear VAE
 writers       one's own sentence; z sliders (sentences)

@@ -2,12 +2,14 @@
 
 import concurrent.futures.thread  # noqa: F401  its exit function is to be registered before ours, and runs after it
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import ClassVar
 
 Stop = threading.Event  # what a job looks at
 TICK = 0.3  # seconds between two pictures of a training run
+SURE = 3.0  # seconds of training before the time left is estimated
 
 
 class Background:
@@ -72,6 +74,36 @@ class Background:
         worker.join()
         self.running = False
         self._end(errors[0] if errors else None)
+
+
+class Pace:
+    """Estimates how long a job still takes, from its pace so far. At first it says nothing.
+
+    Example::
+
+        >>> Pace().left(0, 2000)
+        ''
+    """
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None  # the time and the update of the first look after one update
+
+    def left(self, update: int, until: int) -> str:
+        """The time left in words, with a comma in front; empty as long as there is no good estimate.
+
+        Args:
+            update: how far the job is now.
+            until: the update at which it ends.
+        """
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, update) if update else None
+            return ""
+        since, first = self._first
+        if now - since < SURE or update <= first:
+            return ""
+        seconds = (until - update) * (now - since) / (update - first)
+        return f", about {seconds / 60:.0f} min left" if seconds > 90 else f", about {max(1, seconds):.0f} s left"
 
 
 def ask_all_to_stop() -> None:

@@ -133,8 +133,8 @@ class DriveTheWeight(TrainingPanel):
         if self.record is None or self.run.step == self.settings.steps:
             hand = HandWeight(self["weight"])
             run = self._new_run(annealer=hand, name="drive")
-            self.record = self.shelf.add(f"drive {len(self.shelf.records) + 1}", {}, {"run": run},
-                                         kind="drive", hand=hand, missions=Missions(), look=None)  # fmt: skip
+            parts = {"kind": "drive", "hand": hand, "missions": Missions(), "look": None, "end": self.settings.steps}
+            self.record = self.shelf.add(f"drive {len(self.shelf.records) + 1}", {}, {"run": run}, **parts)
         self.record.parts["hand"].position = self["weight"]
         self.training = self.record
         self.start(partial(self._fit_by_hand, self.record))
@@ -142,7 +142,8 @@ class DriveTheWeight(TrainingPanel):
     def _replay(self) -> None:
         drive = self.record
         run = self._new_run(annealer=Replay(self.drive()), name="replay")
-        self.training = self.shelf.add(f"replay of {drive.name}", {}, {"run": run}, kind="replay", of=drive.number)
+        parts = {"kind": "replay", "of": drive.number, "end": self.run.step}
+        self.training = self.shelf.add(f"replay of {drive.name}", {}, {"run": run}, **parts)
         drive.parts["replay"] = self.training
         self.start(partial(self._fit, self.training, self.run.step))
 
@@ -150,7 +151,7 @@ class DriveTheWeight(TrainingPanel):
         record = self._scheduled(name)
         if record is None:
             run = self._new_run(annealer=parse_schedule(name, steps=self.settings.steps), name=name)
-            record = self.shelf.add(name, {}, {"run": run}, kind="schedule", look=None)
+            record = self.shelf.add(name, {}, {"run": run}, kind="schedule", look=None, end=self.settings.steps)
         self.training = record
         self.start(partial(self._fit, record, self.settings.steps))
 
@@ -224,6 +225,7 @@ class DriveTheWeight(TrainingPanel):
         at_rest = "Start" if step == 0 else "Go on" if step < steps else "Start again"
         toggle, other = self.inputs["toggle"], self._scheduled(self["schedule"])
         toggle.label = ("Pause" if driving else "Stop") if running else at_rest
+        toggle.busy = ("Pausing \u2026" if driving else "Stopping \u2026") if running else "Preparing \u2026"
         toggle.disabled = self.background.stopping
         for name in ("replay", "save"):
             self.inputs[name].disabled = running or step == 0
@@ -243,8 +245,9 @@ class DriveTheWeight(TrainingPanel):
     def _say(self, look: Look | None, driving: bool) -> None:
         step, steps = self.run.step if self.run else 0, self.settings.steps
         if self.background.running and not driving:
-            run = self.training.runs["run"]
-            self.result(f"Training {self.training.name} at full speed: update {run.step:,}.")
+            step, end = self.training.runs["run"].step, self.training.parts["end"]
+            doing = "Stopping" if self.background.stopping else "Training"
+            self.result(f"{doing} {self.training.name}: update {step:,} of {end:,}{self.pace.left(step, end)}.")
         elif look is None:
             self.result(
                 "Press Start, then move the KL weight.", f"{steps:,} updates; pause and go on whenever you like."

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kldanneal.lab.corpora.load import load_corpus
-from kldanneal.lab.metrics import COLLAPSED, MEASURES, evaluate
+from kldanneal.lab.metrics import COLLAPSED, evaluate
 from kldanneal.lab.results.fair_map import CONSTANT, CYCLES, ONCE, Cell, FairMap, Match, load_map, weights
-from kldanneal.lab.results.jobs import EVERY, Job
+from kldanneal.lab.results.jobs import Job
 from kldanneal.lab.training.run import Run
 from kldanneal.lab.training.settings import QUICK, Settings
-from kldanneal.lab.widgets import charts, controls, records
+from kldanneal.lab.widgets import controls, records
 from kldanneal.lab.widgets.background import Stop
+from kldanneal.lab.widgets.explorer_view import history_table, numbers_table, outcome_chart
 from kldanneal.lab.widgets.guess_map import CYCLE_COUNT, GuessMap, fate, where
 from kldanneal.lab.widgets.panel import TrainingPanel
 
@@ -157,10 +158,11 @@ class ScheduleExplorer(TrainingPanel):
         distances = [value for value, _ in self.inputs["distance"].options]
         if record is None:
             settings = Settings(**asdict(QUICK) | {"steps": plan.low + max(distances)} | plan.job.settings)
-            run = Run(load_corpus("toy"), plan.job.schedule(), settings, seed=self.seed, name=self._name())
+            run = Run(load_corpus("toy"), plan.job.schedule(), settings, seed=self.seed, name=self.name())
             record = self.shelf.add(run.name, self._choices(), {"run": run}, key=plan.key)
         self.record = self.training = record
         marks = [plan.low + distance for distance in distances if distance <= self["distance"]]
+        record.parts["end"] = marks[-1]
 
         def train(stop: Stop) -> None:
             run = record.runs["run"]
@@ -183,7 +185,7 @@ class ScheduleExplorer(TrainingPanel):
         names = ("course", "shape", "size", "constant", "word_dropout", "distance", "ratio", "baseline", "highest")
         return {name: self[name] for name in names}
 
-    def _name(self) -> str:
+    def name(self) -> str:
         if self["course"] == CONSTANT:
             return f"constant {self['constant']:g}"
         extras = [f"{word} {self[name]:g}" for name, word, default in (
@@ -207,12 +209,16 @@ class ScheduleExplorer(TrainingPanel):
         begun = run is not None and run.step > 0
         train = self.inputs["train"]
         train.label = "Stop" if running else "Go on" if begun and not moment else "Train this one"
+        train.busy = "Stopping \u2026" if running else "Preparing \u2026"
         train.disabled = self.background.stopping or (moment is not None and not running)
         match = None if self.map.covered or str(plan.match) == "none" else plan.match
         found = self.stored.measured(match.cell, self["word_dropout"], self["distance"]) if match else []
         if running:
             now = self.training.runs["run"]
-            self.result(f"Training {now.name}: update {now.step:,}.", "You can move the controls meanwhile.")
+            end = self.training.parts["end"]
+            left = self.pace.left(now.step, end)
+            self.result(f"Training {now.name}: update {now.step:,} of {end:,}{left}.",
+                        "You can move the controls meanwhile.")  # fmt: skip
         elif begun and not moment:
             done = f"Stopped after {run.step:,} of {plan.job.updates:,} updates."
             self.result(f"{done} Press \u201cGo on\u201d.", "All that was measured is in the tables.")
@@ -221,9 +227,9 @@ class ScheduleExplorer(TrainingPanel):
         runs = self.stored.runs[match.cell, self["word_dropout"]] if found else []
         self.show("map:grid", self.map.shown(self.cell(), self["word_dropout"], self["distance"]))
         self.show("text:score", f"<p><b>{html.escape(self.map.score)}</b></p>" if self.map.score else "")
-        self.show("chart:outcome", self._chart(plan, runs, str(match) == "close", record))
-        self.show("table:numbers", self._numbers(found, moment))
-        self.show("table:history", self._history())
+        self.show("chart:outcome", outcome_chart(self, plan, runs, str(match) == "close", record))
+        self.show("table:numbers", numbers_table(found, moment, self["distance"]))
+        self.show("table:history", history_table(self))
 
     def _found(self, plan: "Plan", match: Match | None, found: list[dict], moment: records.Moment | None) -> list[str]:
         """What is known of this schedule, and what that rests on."""
@@ -242,7 +248,7 @@ class ScheduleExplorer(TrainingPanel):
             rests = f"{marked} A KL of at least {COLLAPSED:g} nats counts as surviving, {at}."
             return ["Where will the KL survive? Mark those schedules on the map, then uncover it.", rests]
         if not found or match is None:
-            rests = f"{self._name()}; word dropout {self['word_dropout']:g}; {at}."
+            rests = f"{self.name()}; word dropout {self['word_dropout']:g}; {at}."
             rests += f" The closest stored weights differ by {plan.match.apart:.2f} on average." if plan.match else ""
             return ["No stored run like this: train it.", rests[0].upper() + rests[1:]]
         values = [mark["kl"] for mark in found]
@@ -251,45 +257,3 @@ class ScheduleExplorer(TrainingPanel):
             text = f"Close to this (the weights differ by {match.apart:.2f}): {where(match.cell)}. {text}"
         seeds = f"{len(values)} seeds, from {min(values):.3f} to {max(values):.3f}." if len(values) > 1 else "One seed."
         return [f"{text} {seeds}", RESTS_ON]
-
-    def _chart(self, plan: "Plan", runs: list[dict], near: bool, record: records.Record | None) -> charts.Chart:
-        length = max(plan.job.updates, 100)
-        weight_lines = [charts.line(np.concatenate([plan.weights, np.ones(length - plan.low)]), "blue")]
-        kl_lines, legend = [], [{"text": "chosen schedule", "color": "blue"}]
-        for other in self.shelf.records:  # thin, behind the rest
-            if other is not record:
-                kl_lines.append(charts.curve(other.runs["run"].history(), "kl", "grey", 50, width=1, opacity=0.6))
-        for run in runs:
-            curve = run["kl_curve"]
-            kl_lines.append(charts.line(curve, "orange", [EVERY * (i + 1) for i in range(len(curve))], width=1.4))
-        if runs:
-            legend.append(
-                {"text": "close stored runs" if near else "stored runs, a line for each seed", "color": "orange"}
-            )
-        if record:
-            kl_lines.append(charts.curve(record.runs["run"].history(), "kl", "vermilion", 20, width=1.8))
-            legend.append({"text": "trained here", "color": "vermilion"})
-        rules = [{"y": COLLAPSED, "text": "collapsed below"}]
-        rules += [{"x": plan.low, "text": "last low weight"}] if plan.low else []
-        alt = f"KL weight and KL over {length:,} updates: {self._name()}."
-        panels = [charts.weight_panel(weight_lines, 70), charts.kl_panel(kl_lines, 130, rules=rules)]
-        return charts.chart(alt, (0, length), "update", panels, legend)
-
-    def _numbers(self, found: list[dict], moment: records.Moment | None) -> dict[str, Any]:
-        columns: list[tuple[str, Any]] = [(f"seed {mark['seed']}", mark) for mark in found]
-        columns += [(f"trained here, update {moment.update:,}", moment.metrics)] if moment else []
-        rows = [{"cells": [MEASURES[name].heading, *(records.shown(values, name) for _, values in columns)]}
-                for name in records.NAMES] if columns else []  # fmt: skip
-        return {"caption": f"{self['distance']:,} updates since the last low weight, in nats per sentence",
-                "head": ["", *(title for title, _ in columns)], "rows": rows}  # fmt: skip
-
-    def _history(self) -> dict[str, Any]:
-        rows = []
-        for record in reversed(self.shelf.records):
-            moment, run = record.last("run"), record.runs["run"]
-            measured = [f"{moment.update:,}", records.shown(moment.metrics, "kl"),
-                        records.shown(moment.metrics, "active_units")] if moment else ["\u2013"] * 3  # fmt: skip
-            cells = [record.name, f"{run.step:,}", *measured]
-            rows.append({"id": record.number, "cells": cells, "chosen": record is self.record})
-        return {"caption": "Trained here (press a name to restore it)", "rows": rows,
-                "head": ["schedule", "updates so far", "measured at update", "KL", "active units"]}  # fmt: skip

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import anywidget
 import traitlets
 
-from kldanneal.lab.widgets.background import Background, Stop
+from kldanneal.lab.widgets.background import Background, Pace, Stop
 from kldanneal.lab.widgets.charts import Chart, picture
 from kldanneal.lab.widgets.controls import Control
 from kldanneal.lab.widgets.interrupts import watch_for_interrupts
@@ -149,6 +149,12 @@ class Panel(anywidget.AnyWidget):
                 stored["text/html"] = f"<p><b>{html.escape(self.title)}</b> {HINT}</p>{''.join(texts)}"
         return stored, metadata
 
+    def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
+        super()._send(msg, buffers=buffers)
+        # ipykernel 7.4 would bring what the page sends to the subshell of the last message from here. That subshell may
+        # be gone after a reload of the page, and a press would get lost.
+        getattr(self.comm, "__dict__", {}).pop("_reply_subshell_id", None)
+
     def _heard(self, _widget: Any, content: Mapping[str, Any], _buffers: Any) -> None:
         try:
             self.act(content["name"], content.get("value"))
@@ -166,7 +172,7 @@ class TrainingPanel(Panel):
 
     def __init__(self, title: str, rows: Sequence[Sequence[Sequence[str]]], controls: Mapping[str, Control]) -> None:
         super().__init__(title, rows, controls)
-        self.background = Background(self._tick, self._end)
+        self.background, self.pace = Background(self._tick, self._end), Pace()
         kind = type(self).__name__
         previous = self._latest.get(kind)
         if previous is not None:
@@ -179,7 +185,8 @@ class TrainingPanel(Panel):
 
     def start(self, job: Callable[[Stop], object]) -> None:
         """Starts a job, unless one is running."""
-        self.background.start(job)
+        if self.background.start(job):
+            self.pace = Pace()
 
     def _tick(self) -> None:
         try:

@@ -26,12 +26,33 @@ def kept(original: str, written: str, without: str = "") -> str:
         >>> kept("the red cat", "the blue cat", without="the old dog")
         "the blue <span class='kl-kept'>cat</span>"
     """
-    own, other, known = original.split(), written.split(), set(without.split())
-    matches = SequenceMatcher(None, own, other, autojunk=False).get_matching_blocks()
-    survive = {match.b + i for match in matches for i in range(match.size) if other[match.b + i] not in known}
-    words = [f"<span class='kl-kept'>{html.escape(word)}</span>" if i in survive else html.escape(word)
-             for i, word in enumerate(other)]  # fmt: skip
-    return " ".join(words) or "(nothing)"
+    known = set(without.split())
+    words = written.split()
+    return _marked(words, {i for i in _in_both(original.split(), words) if words[i] not in known})
+
+
+def changed_words(before: str, now: str) -> str:
+    """A sentence with the words marked that the sentence before does not have at this place.
+
+    Example::
+
+        >>> changed_words("the red cat", "the blue cat")
+        "the <span class='kl-kept'>blue</span> cat"
+    """
+    words = now.split()
+    return _marked(words, set(range(len(words))) - _in_both(before.split(), words))
+
+
+def _in_both(before: list[str], now: list[str]) -> set[int]:
+    """The places in ``now`` of words that both have, in the same order."""
+    matches = SequenceMatcher(None, before, now, autojunk=False).get_matching_blocks()
+    return {match.b + i for match in matches for i in range(match.size)}
+
+
+def _marked(words: list[str], at: set[int]) -> str:
+    marked = [f"<span class='kl-kept'>{html.escape(word)}</span>" if i in at else html.escape(word)
+              for i, word in enumerate(words)]  # fmt: skip
+    return " ".join(marked) or "(nothing)"
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 
 from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.corpora.load import load_corpus
-from kldanneal.lab.metrics import COLLAPSED, MEASURES, evaluate
+from kldanneal.lab.metrics import COLLAPSED, evaluate
 from kldanneal.lab.plots import reconstruction_limits
 from kldanneal.lab.training.run import Run, check_run, pick_device
 from kldanneal.lab.training.schedules import Then
@@ -19,9 +19,9 @@ from kldanneal.lab.widgets.background import Stop
 from kldanneal.lab.widgets.panel import TrainingPanel
 from kldanneal.lab.widgets.schedule_controls import ScheduleControls
 from kldanneal.lab.widgets.sentences import from_models
+from kldanneal.lab.widgets.side_by_side_tables import SIDES, history_table, numbers_table
 
 FIRST = {"left": "once", "right": "cycles"}
-SIDES = tuple(FIRST)
 COLORS = {"left": ("orange", None), "right": ("blue", charts.DASHED)}
 ROWS = [
     [[f"control:{side}_{name}" for name in ScheduleControls.NAMES] for side in SIDES],
@@ -172,20 +172,23 @@ class SideBySide(TrainingPanel):
         begun = record is not None and any(run.step for run in record.runs.values())
         train, tail = self.inputs["train"], self.inputs["tail"]
         train.label = "Stop" if running else "Go on" if begun and not done else "Train both"
+        train.busy = "Stopping \u2026" if running else "Preparing \u2026"
         train.disabled = self.background.stopping or (done and not running)
         tail.disabled = running or not done or until > self.steps
         self.inputs["sentence"].disabled = running or not done
         self._say(record, running, done, begun, until)
         self.show("chart:both", self._chart(record, until))
-        self.show("table:numbers", self._numbers(record))
-        self.show("table:history", self._history())
+        self.show("table:numbers", numbers_table(record))
+        self.show("table:history", history_table(self.shelf, self._same()))
         self._write(record if done and not running else None)
 
     def _say(self, record: records.Record | None, running: bool, done: bool, begun: bool, until: int) -> None:
         same = identical(*self._plans(record))
         if running:
             step = min((run.step for run in record.runs.values()), default=0)
-            said = f"update {step:,} of {until:,} on both sides" if record.runs else "preparing"
+            said = "preparing"
+            if record.runs:
+                said = f"update {step:,} of {until:,} on both sides{self.pace.left(step, until)}"
             self.result(f"Training: {said}.", f"Same seed and batches; identical until update {same:,}.")
         elif done:
             parts = [f"{side} {_outcome(record.at(side, until).metrics)}" for side in SIDES]
@@ -252,29 +255,6 @@ class SideBySide(TrainingPanel):
             charts.panel("recon., nats", limits, 80, lines=reconstruction, rules=entropy),
         ]
         return charts.chart(alt, (0, until), "update", panels, legend, (0, same) if same else None)
-
-    def _numbers(self, record: records.Record | None) -> dict[str, Any]:
-        columns = []
-        for side in SIDES:
-            moments = record.moments.get(side, []) if record else []
-            columns += [(f"{side}, update {moment.update:,}", moment.metrics) for moment in moments]
-        names = [name for name in MEASURES if name != "perplexity"]
-        rows = [{"cells": [MEASURES[name].heading, *(records.shown(m, name) for _, m in columns)]} for name in names]
-        return {"caption": "Nats per sentence, at KL weight 1", "head": ["", *(title for title, _ in columns)],
-                "rows": rows if columns else []}  # fmt: skip
-
-    def _history(self) -> dict[str, Any]:
-        rows = []
-        for record in reversed(self.shelf.records):
-            cells = [record.name]
-            for side in SIDES:
-                moment = record.last(side)
-                done = f"{record.runs[side].step:,}" if record.runs else "0"
-                kl = f"{records.shown(moment.metrics, 'kl')} at {moment.update:,}" if moment else f"\u2013 ({done})"
-                cells.append(kl)
-            rows.append({"id": record.number, "cells": cells, "chosen": record is self._same()})
-        return {"caption": "Trained here (press a name to restore it)", "rows": rows,
-                "head": ["left | right", "left KL at update", "right KL at update"]}  # fmt: skip
 
     def _write(self, record: records.Record | None) -> None:
         """Sentences of both models; they are written again only for another pair, sentence or update."""

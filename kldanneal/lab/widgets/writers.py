@@ -12,7 +12,7 @@ from kldanneal.lab.threads import one_thread
 from kldanneal.lab.training.run import Run
 from kldanneal.lab.widgets import charts, controls
 from kldanneal.lab.widgets.panel import Panel
-from kldanneal.lab.widgets.sentences import kept
+from kldanneal.lab.widgets.sentences import changed_words, kept
 
 COLORS = ("blue", "vermilion", "green", "purple")
 LONGEST = 40  # words
@@ -43,7 +43,7 @@ class OwnSentence(Panel):
             self.result("Type at least one word.")
             return
         unknown = int((ids == UNK).sum())
-        written, bars, totals = [], [], []
+        written, said, bars, totals = [], [], [], []
         latent = next(iter(self.runs.values())).settings.latent
         for n, (name, run) in enumerate(self.runs.items()):
             model, x = run.model.eval(), ids[None].to(run.device)
@@ -52,13 +52,16 @@ class OwnSentence(Panel):
             text, zero = (self.corpus.decode(model.generate(z)[0]) for z in (mu, torch.zeros_like(mu)))
             marked = kept(self.corpus.decode(ids), text, zero)
             written.append(f"<p><b>{html.escape(name)}</b> writes<br>\u2192 {marked}</p>")
+            said.append(f"{name} writes: {text}")
             totals.append(f"{name}: KL {sum(kl):.3f}")
             width, color = 0.8 / len(self.runs), COLORS[n % len(COLORS)]
             place = (n + 0.5) * width - 0.4
-            bars += charts.bars([max(value, 1e-6) for value in kl], [color] * latent, place, width)
-        alt = f"KL of each of {latent} latent dimensions for this sentence. {'; '.join(totals)}."
+            bars += charts.bars(kl, [color] * latent, place, width)
+        sentence = self.corpus.decode(ids)
+        alt = f"KL of each of {latent} latent dimensions for this sentence: {sentence}. {'. '.join([*totals, *said])}."
         legend = [{"text": name, "color": COLORS[n % 4], "width": 8} for n, name in enumerate(self.runs)]
-        panel = charts.panel("KL, nats", (1e-4, 30), 150, log=True, bars=bars)
+        highest = max(1.0, *(1.1 * bar["y"] for bar in bars))
+        panel = charts.panel("KL, nats", (0, highest), 150, bars=bars)
         self.show("chart:dimensions", charts.chart(alt, (0.5, latent + 0.5), "latent dimension", [panel], legend))
         marks = "Marked: words of yours that z brought across; from z = 0 they are not written."
         self.show("text:written", f"{''.join(written)}<p class='kl-small'>{marks}</p>")
@@ -71,17 +74,17 @@ class ZSliders(Panel):
 
     Args:
         runs (mapping): two or more trained runs of one corpus, by name.
-        dimensions (int): how many sliders; the other dimensions are 0. Default: 4, the ones whose mu varies most in
-            the first model.
+        dimensions (int): how many sliders; the other dimensions are 0. The sliders move the dimensions whose mu varies
+            most in any of the models. Default: 4.
     """
 
     def __init__(self, runs: Mapping[str, Run], dimensions: int = 4) -> None:
         self.runs = _of_one_corpus(runs)
-        run = next(iter(runs.values()))
-        self.corpus = run.corpus
+        self.corpus = next(iter(runs.values())).corpus
         with torch.no_grad():
-            some = self.corpus.valid.batch(torch.arange(min(200, len(self.corpus.valid)))).to(run.device)
-            order = run.model.encode(some)[0].var(dim=0).argsort(descending=True).tolist()
+            some = self.corpus.valid.batch(torch.arange(min(200, len(self.corpus.valid))))
+            spread = [run.model.eval().encode(some.to(run.device))[0].var(dim=0).cpu() for run in runs.values()]
+        order = torch.stack(spread).amax(dim=0).argsort(descending=True).tolist()
         self.dimensions = sorted(order[:dimensions])
         inputs: dict[str, controls.Control] = {
             f"z{i + 1}": controls.slider(f"z, dimension {i + 1}", 0, -3, 3, 0.1) for i in self.dimensions
@@ -105,10 +108,13 @@ class ZSliders(Panel):
             for i in self.dimensions:
                 z[0, i] = self[f"z{i + 1}"]
             now, zero = map(self.corpus.decode, run.model.eval().generate(z.to(run.device)))
-            written.append(f"<p><b>{html.escape(name)}</b><br>\u2192 {html.escape(now)}</p>")
+            written.append(f"<p><b>{html.escape(name)}</b><br>\u2192 {changed_words(zero, now)}</p>")
             changed.append(f"{name}: {'changed' if now != zero else 'the same sentence as at z = 0'}")
-        self.show("text:written", "".join(written))
-        self.result("; ".join(changed) + ".", "A collapsed decoder writes the same sentence whatever z is.")
+        marks = "Marked: words that differ from the sentence at z = 0."
+        self.show("text:written", f"{''.join(written)}<p class='kl-small'>{marks}</p>")
+        moved = any(self[f"z{i + 1}"] for i in self.dimensions)
+        found = "; ".join(changed) + "." if moved else "All sliders are at 0. Move one: which words change?"
+        self.result(found, "A collapsed decoder writes the same sentence whatever z is.")
 
 
 def _of_one_corpus(runs: Mapping[str, Run]) -> dict[str, Run]:

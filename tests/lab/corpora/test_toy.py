@@ -61,6 +61,38 @@ def test_toy_labels_regenerate_their_sentences(toy_corpus):
         assert [toy_corpus.decode(ids) for ids in split] == [toy.sentence(row) for row in split.labels.tolist()]
 
 
+def test_toy_choices_are_read_from_the_words():
+    sentences, labels = toy.sample(2000, seed=5)
+    for text, values in zip(sentences, labels.tolist(), strict=True):
+        assert toy.read(text) == dict(zip(toy.CHOICES, values, strict=True)) and toy.contains(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {"negation": 0}),
+        ("the old captains did not", {"adjective": 0, "topic": 1, "number": 1, "subject": 1, "negation": 1}),
+        ("the soup in the barn next week", {"negation": 0, "object": 0, "place": 1, "tense": 2, "time": 1, "order": 0}),
+        ("the week today in the", {"negation": 0, "tense": 1, "time": 0, "order": 1}),
+    ],
+)
+def test_toy_words_that_tell_no_choice_are_passed_over(text, expected):
+    assert toy.read(text) == expected and not toy.contains(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the old cook painted the soup in the kitchen yesterday",  # a verb of the harbour
+        "the old cooks boils the soup in the kitchen today",
+        "the old cook will not boil the soup in the kitchen last week",
+        "the old cook boiled the soup in the kitchen yesterday yesterday",
+    ],
+)
+def test_toy_a_sentence_with_a_wrong_word_is_not_in_the_language(text):
+    assert not toy.contains(text)
+
+
 @pytest.mark.parametrize(
     "choices, expected",
     [

@@ -12,7 +12,7 @@ from conftest import our_threads, wait_for
 from PIL import Image
 
 from kldanneal.lab.widgets import charts, controls, records
-from kldanneal.lab.widgets.background import Background, ask_all_to_stop
+from kldanneal.lab.widgets.background import Background, Pace, ask_all_to_stop
 from kldanneal.lab.widgets.interrupts import _after_a_cell
 from kldanneal.lab.widgets.panel import Panel, TrainingPanel
 
@@ -110,6 +110,13 @@ def test_callbacks_never_run_in_two_threads_at_once(panel):
         thread.join()
     panel.background.wait()
     assert len(panel.heard) == 80 and not panel.together and panel.error == ""
+
+
+def test_a_press_after_a_reload_is_not_sent_to_a_subshell_that_is_gone(panel):
+    """ipykernel 7.4 keeps, in the comm, the subshell of the last message that it sent."""
+    panel.comm._reply_subshell_id = "gone"
+    panel["share"] = 0.3
+    assert not hasattr(panel.comm, "_reply_subshell_id")
 
 
 # ------------------------------------------------------------------------------------------------------- without kernel
@@ -231,6 +238,19 @@ def test_a_new_panel_of_the_same_kind_stops_the_job_of_the_old_one(panel):
     other = Counter()
     assert not panel.background.running and our_threads() == []
     other.close()
+
+
+def test_there_is_no_time_left_before_there_is_an_estimate(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    pace = Pace()
+    assert [pace.left(0, 2000), pace.left(10, 2000)] == ["", ""]  # the first look after an update starts the clock
+    now[0] += 1
+    assert pace.left(60, 2000) == ""  # too early
+    now[0] += 9
+    assert pace.left(510, 2000) == ", about 30 s left"
+    assert pace.left(10, 10_000) == ""  # nothing has happened since
+    assert pace.left(510, 10_510) == ", about 3 min left"
 
 
 def test_an_interrupt_stops_every_job(panel):

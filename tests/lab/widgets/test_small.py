@@ -1,5 +1,7 @@
 """The small widgets of the lessons: predictions, closed forms, and sentences from trained models."""
 
+import re
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from kldanneal.lab.training.run import Run
 from kldanneal.lab.training.settings import Settings
 from kldanneal.lab.widgets import predictions
 from kldanneal.lab.widgets.predictions import Prediction, score
-from kldanneal.lab.widgets.sentences import kept
+from kldanneal.lab.widgets.sentences import changed_words, kept
 from kldanneal.lab.widgets.small import GaussianKL, LinearSwitches
 from kldanneal.lab.widgets.writers import OwnSentence, ZSliders
 
@@ -137,6 +139,10 @@ def test_ones_own_sentence_is_encoded_reconstructed_and_its_kl_told_by_dimension
         heights = [bar["y"] for bar in panel.contents["chart:dimensions"]["panels"][0]["bars"]]
         assert all(any(abs(value - height) < 1e-3 * value for height in heights) for value in kl)
     assert "1 of your words is not in the vocabulary" in panel.words()
+    drawn = panel.contents["chart:dimensions"]
+    (low, high) = drawn["panels"][0]["y"]
+    assert low == 0 and high >= max(1, *(bar["y"] for bar in drawn["panels"][0]["bars"]))
+    assert sentence in drawn["alt"] and "free writes: " in drawn["alt"]
     panel["sentence"] = "  "
     assert "Type at least one word" in panel.words()
 
@@ -148,12 +154,24 @@ def test_z_sliders_write_under_each_model(runs, tiny_corpus):
     panel[f"z{first + 1}"] = 2.5
     z = torch.zeros(1, 3)
     z[0, first] = 2.5
+    shown = panel.contents["text:written"]
+    assert shown.count("kl-kept") > 0 and "Marked: words that differ" in shown
+    unmarked = re.sub("<span class='kl-kept'>|</span>", "", shown)
     for name, run in runs.items():
         with torch.no_grad():
             written = tiny_corpus.decode(run.model.eval().generate(z)[0])
-        assert f"<b>{name}</b>" in panel.contents["text:written"] and written in panel.contents["text:written"]
+        assert f"<b>{name}</b>" in unmarked and written in unmarked
     panel.press("zero")
-    assert panel[f"z{first + 1}"] == 0 and panel.words().count("the same sentence") == 3
+    assert panel[f"z{first + 1}"] == 0 and "All sliders are at 0" in panel.words()
+
+
+def test_the_sliders_move_the_dimensions_that_any_model_uses(runs, tiny_corpus):
+    x = tiny_corpus.valid.batch(torch.arange(len(tiny_corpus.valid)))
+    with torch.no_grad():
+        spread = runs["free"].model.eval().encode(x)[0].var(dim=0)
+    for order in (("free", "full"), ("full", "free")):
+        panel = ZSliders({name: runs[name] for name in order}, dimensions=1)
+        assert panel.dimensions == [int(spread.argmax())]
 
 
 def test_runs_of_other_corpora_are_refused(runs, toy_corpus):
@@ -169,3 +187,10 @@ def test_only_words_that_z_brought_across_are_marked():
     assert kept("the red cat", "the red dog", without="the old dog") == f"the {marked} dog"
     assert kept("a", "") == "(nothing)" and "&lt;" in kept("<b>", "<b>")
     assert kept("the red cat", "the red cat", without="the red cat").count("span") == 0
+
+
+def test_words_that_changed_are_marked():
+    marked = "<span class='kl-kept'>dog</span>"
+    assert changed_words("the red cat", "the red dog") == f"the red {marked}"
+    assert changed_words("a", "a") == "a" and "&lt;b&gt;" in changed_words("a", "<b>")
+    assert changed_words("a", "") == "(nothing)"

@@ -49,6 +49,17 @@ def test_the_two_paths_have_met_or_not():
         assert abs(mean) <= 0.04 and low <= 0 <= high
 
 
+def test_on_docstrings_the_collapsed_model_is_better_by_the_elbo_only():
+    found = {row[0]: row[1:] for row in rows(output(LESSON, "paths-table"))}
+    ((mean, low, _),) = numbers(DIFFERENCE, found["docstrings, 0.2"][3])
+    assert low > 0 and 0.03 < mean < 0.1
+    for column in (3, 4):
+        ((_, low, high),) = numbers(DIFFERENCE, found["docstrings, 0"][column])
+        assert low < 0 < high
+    ((_, low, high),) = numbers(DIFFERENCE, found["docstrings, 0.2"][4])
+    assert low < 0 < high
+
+
 def test_both_ends_of_a_path_are_drawn_and_the_tail_is_as_long_as_is_said():
     assert updates_at_one("toy", 0.0) == updates_at_one("toy", 0.2) == 8500
     assert "the last 8,500 are at weight 1" in " ".join(source(cell) for cell in load(LESSON)).replace("\n", " ")

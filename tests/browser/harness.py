@@ -18,7 +18,8 @@ from typing import Any
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
-VIEWPORT = {"width": 1200, "height": 1800}  # tall, for JupyterLab does not render what is far off the screen
+VIEWPORT = {"width": 1200, "height": 1800}
+SCREEN = {"width": 1200, "height": 800}
 PHONE = {"width": 420, "height": 1800}
 
 #: What JupyterLab itself reports, and does no harm. Anything else is an error.
@@ -45,9 +46,9 @@ ANSWERED = """() => {
     const late = new Promise(resolve => setTimeout(() => resolve(['it does not answer']), 20000));
     return Promise.race([three, late]).then(said => [...window.kernelErrors, ...said]) }"""
 SHUT_DOWN = "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
-#: What a panel shows: its charts, tables and texts, without the numbers that name clip paths and captions.
+#: What a panel shows: its charts, tables and texts, without the ids of clip paths and captions.
 SHOWN = """area => [...area.querySelectorAll('.kl-chart, .kl-map, .kl-table, .kl-text')]
-    .map(part => part.outerHTML.replace(/(kl-clip-|kl-)[0-9]+(-[0-9]+)?/g, ''))"""
+    .map(part => part.outerHTML.replace(/kl_\\w+/g, ''))"""
 TOO_WIDE = """area => [area, ...area.querySelectorAll('*')]
     .filter(part => !part.closest('.kl-scrolled, svg'))
     .filter(part => part.scrollWidth > part.clientWidth + 2 && getComputedStyle(part).display !== 'inline'
@@ -78,13 +79,6 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, CHROMIUM)), None)
 
 
-def excerpt(notebook: dict[str, Any]) -> dict[str, Any]:
-    """A notebook with nothing but its first code cell and those tagged `widget-setup` or `widget`."""
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    tagged = [cell for cell in code[1:] if {"widget", "widget-setup"} & set(cell["metadata"].get("tags", []))]
-    return {**notebook, "cells": [*code[:1], *tagged]}
-
-
 @contextmanager
 def start_lab(scratch: Path, browser: Any) -> Iterator["Lab"]:
     """JupyterLab on a free port, with settings of its own, as long as the context lasts."""
@@ -93,9 +87,13 @@ def start_lab(scratch: Path, browser: Any) -> Iterator["Lab"]:
         port = free.getsockname()[1]
     folder, log = scratch / "notebooks", scratch / "lab.log"
     folder.mkdir()
-    news = scratch / "jupyterlab_settings_dir" / "@jupyterlab" / "apputils-extension"
+    settings = scratch / "jupyterlab_settings_dir" / "@jupyterlab"
+    news = settings / "apputils-extension"
     news.mkdir(parents=True)
     (news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')  # else it asks, over the notebook
+    tracker = settings / "notebook-extension"
+    tracker.mkdir()
+    (tracker / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')  # what is off the screen is drawn
     own = {name: str(scratch / name.lower()) for name in (
         "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR",
         "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR",
@@ -205,6 +203,25 @@ class OpenNotebook:
         if folder := os.environ.get("BROWSER_SCREENSHOTS"):
             self.page.screenshot(path=Path(folder) / f"{self.name}-{name}.png")
 
+    def theme(self, dark: bool) -> None:
+        """Changes JupyterLab's theme, and waits until the panels have followed it."""
+        name = "JupyterLab Dark" if dark else "JupyterLab Light"
+        self.page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })", name)
+        follow = "dark => document.querySelector('.kl-panel').classList.contains('kl-dark') === dark"
+        self.page.wait_for_function(follow, arg=dark)
+
+    def photograph(self, area: Any, name: str) -> None:
+        """Pictures of a panel at both widths, light and dark, in the folder of :meth:`screenshot`, if there is one."""
+        if not (folder := os.environ.get("BROWSER_SCREENSHOTS")):
+            return
+        for dark in (True, False):
+            self.theme(dark)
+            for size in (PHONE, VIEWPORT):
+                self.page.set_viewport_size(size)
+                self.page.wait_for_timeout(500)
+                look = f"{size['width']}-{'dark' if dark else 'light'}"
+                area.screenshot(path=Path(folder) / f"{name}-{look}.png")
+
     def shut_down(self) -> None:
         """Ends the kernel, and what still trains in it."""
         self.page.evaluate(SHUT_DOWN)
@@ -215,6 +232,11 @@ class OpenNotebook:
 
 def shown(area: Any) -> list[str]:
     return area.evaluate(SHOWN)
+
+
+def answered(area: Any) -> None:
+    """Waits until the kernel has answered all that was done with a panel."""
+    area.page.wait_for_function("area => area.getAttribute('aria-busy') !== 'true'", arg=area.element_handle())
 
 
 def settled(area: Any, seconds: float = 30) -> list[str]:
@@ -285,7 +307,7 @@ def act(box: Any, draw: Any = None) -> None:
     if kind == "range":
         press(box, 1 if draw is None else draw.randint(1, 4))
     elif kind == "button":
-        box.locator("button").click()
+        box.locator("button").click(force=draw is not None)  # at random, it may have been disabled a moment ago
     elif kind == "check":
         box.locator("input").click()
     elif kind == "choice":

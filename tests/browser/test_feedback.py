@@ -4,8 +4,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import missing
-from harness import FLAGS, find_chromium
 
 COURSEWORK = Path(__file__).parents[2] / "notebooks" / "coursework"
 ATTACK = "<script>window.stolen = 1</script><img src=x onerror='window.stolen = 1'>"
@@ -41,14 +39,8 @@ def page_file(tmp_path):
     return path
 
 
-def test_a_student_sees_what_failed_and_why_and_nothing_runs(page_file):
-    if what := missing():
-        pytest.skip(f"The feedback was not looked at in a browser: {what}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        page = browser.new_page()
+def test_a_student_sees_what_failed_and_why_and_nothing_runs(browser, page_file):
+    with browser.new_page() as page:
         page.goto(page_file.as_uri())
         seen = page.inner_text("body")
         assert "Check 1.1 failed, 0 of 2 points" in seen and "Check 1.2 passed, 2 of 2 points" in seen
@@ -62,4 +54,3 @@ def test_a_student_sees_what_failed_and_why_and_nothing_runs(page_file):
         assert colours[0] != colours[1]
         page.click("text=link")
         assert page.evaluate("window.stolen === undefined")
-        browser.close()

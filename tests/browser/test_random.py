@@ -2,20 +2,26 @@
 
 import os
 
-import nbformat.v4 as nb
 import pytest
-from random_actions import PANELS, SETUP, Student
+from cells import RANDOM, with_panels
+from random_actions import Student
 
 SEEDS = range(int(os.environ.get("SEEDS", "1")))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("panel", PANELS)
-def test_nothing_that_a_student_does_breaks_a_panel(opened, panel, seed):
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [nb.new_code_cell(SETUP.strip()), nb.new_code_cell(PANELS[panel])]
-    page = opened(nb.new_notebook(cells=cells, metadata={"kernelspec": kernel}), f"random-{panel}-{seed}")
-    student = Student(page, seed)
+@pytest.fixture(scope="module", params=SEEDS)
+def seeded(lab, request):
+    """A notebook with all panels, for one seed, and that seed."""
+    with lab.open(with_panels(RANDOM), f"random-{request.param}") as page:
+        page.run_all()
+        yield page, request.param
+        page.shut_down()
+
+
+@pytest.mark.parametrize("panel", RANDOM)
+def test_nothing_that_a_student_does_breaks_a_panel(seeded, panel):
+    page, seed = seeded
+    student = Student(page, panel, 1 + list(RANDOM).index(panel), seed)
     student.everything()
     student.compare()
     page.reload()
@@ -24,4 +30,3 @@ def test_nothing_that_a_student_does_breaks_a_panel(opened, panel, seed):
     assert min(student.acted.values()) >= 5 and student.rows > 1
     assert {name for name in student.acted if not student.changed[name]} == set()
     assert page.complaints() == []
-    page.shut_down()

@@ -94,10 +94,16 @@ function drawPanel(root, chart, panel, top, width, id) {
   svg("line", { x1: LEFT, x2: right, y1: bottom, y2: bottom, class: "kl-axis" }, root);
 }
 
-let charts = 0;
+// Every panel of a page loads this file anew, so a count alone would give two panels the same ids.
+const OWN = `kl_${Math.random().toString(36).slice(2, 10)}`;
+let ids = 0;
+
+function newId() {
+  return `${OWN}_${ids++}`;
+}
 
 function drawChart(place, chart) {
-  const width = Math.floor(place.clientWidth), number = charts++;
+  const width = Math.floor(place.clientWidth), id = newId();
   if (!width) return;
   const height = chart.panels.reduce((sum, panel) => sum + panel.height + GAP, 0) + BELOW;
   const legend = html("div", { className: "kl-legend" });
@@ -105,7 +111,7 @@ function drawChart(place, chart) {
   const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": chart.alt });
   let top = 6;
   chart.panels.forEach((panel, i) => {
-    drawPanel(root, chart, panel, top, width, `kl-clip-${number}-${i}`);
+    drawPanel(root, chart, panel, top, width, `${id}_${i}`);
     top += panel.height + GAP;
   });
   top -= GAP;

@@ -13,6 +13,7 @@ class Sender {
   send(name, value) {
     if (this.underWay.has(name)) { this.waiting.set(name, value); return; }
     this.underWay.set(name, ++this.number);
+    this.whenBusy?.(true);
     this.model.send({ name, value, token: this.token, number: this.number });
   }
   answered({ token, number }) {
@@ -25,15 +26,14 @@ class Sender {
         this.send(name, value);
       } else this.whenFree?.(name);
     }
+    this.whenBusy?.(this.underWay.size > 0);
   }
   busy(name) { return this.underWay.has(name); }
 }
 
-let ids = 0;
-
 const CONTROLS = {
   range(box, state, send) {
-    const id = `kl-${ids++}`;
+    const id = newId();
     html("label", { htmlFor: id, textContent: state.label }, box);
     const input = html("input", { id, type: "range" }, box), shown = html("output", { htmlFor: id }, box);
     const read = () => box.state.options ? box.state.options[+input.value][0] : +input.value;
@@ -49,7 +49,7 @@ const CONTROLS = {
     };
   },
   choice(box, state, send) {
-    const group = html("fieldset", {}, box), name = `kl-${ids++}`;
+    const group = html("fieldset", {}, box), name = newId();
     html("legend", { textContent: state.label }, group);
     let inputs = [];
     return (state, free) => {
@@ -71,7 +71,7 @@ const CONTROLS = {
     };
   },
   select(box, state, send) {
-    const id = `kl-${ids++}`;
+    const id = newId();
     html("label", { htmlFor: id, textContent: state.label }, box);
     const select = html("select", { id }, box);
     select.addEventListener("change", () => send(box.state.options[select.selectedIndex][0]));
@@ -93,7 +93,7 @@ const CONTROLS = {
     return (state, free) => { input.disabled = state.disabled; if (free) input.checked = state.value; };
   },
   field(box, state, send) {
-    const id = `kl-${ids++}`;
+    const id = newId();
     html("label", { htmlFor: id, textContent: state.label }, box);
     const input = html("input", { id, type: state.number ? "number" : "text", autocomplete: "off" }, box);
     if (state.unit) html("span", { textContent: state.unit }, box);
@@ -159,7 +159,7 @@ function drawGrid(place, name, grid, sender) {
 function drawTable(place, name, table, sender) {
   if (!table.rows.length) { place.replaceChildren(); return; }
   const focused = place.contains(document.activeElement) ? document.activeElement.dataset.at : null;
-  const caption = html("div", { className: "kl-caption", id: `kl-${ids++}`, textContent: table.caption });
+  const caption = html("div", { className: "kl-caption", id: newId(), textContent: table.caption });
   const scrolled = html("div", { className: "kl-scrolled", tabIndex: 0, role: "group" });
   const node = html("table", { className: "kl-table" }, scrolled);
   for (const named of [scrolled, node]) named.setAttribute("aria-labelledby", caption.id);
@@ -231,6 +231,7 @@ function render({ model, el }) {
     el.classList.toggle("kl-dark", r + g + b > 384);
   };
   sender.whenFree = showControls;
+  sender.whenBusy = busy => el.setAttribute("aria-busy", busy);
   model.on("change:controls", showControls);
   model.on("change:contents", () => show());
   const resizes = new ResizeObserver(() => { theme(); show(true); });

@@ -10,10 +10,11 @@ Of the stored runs:
 jobs, parts, pool, repeat what is trained, side by side or on a cluster, and trained again to compare
 tail, lasting, claims     reading them at a distance from the last low weight; their tables; which claims hold
 fair, factorial           cycles against one ramp within seeds; both schedules of Fu et al.'s code, two by two
+fair_map, equal_discount  the map of schedules; cycles against one ramp of the same discount on it
 bounds                    whether -log p(x) has enough importance samples
-sweep, evidence           older runs: a small model under many schedules; snapshots at the end of schedules
+evidence                  older runs: snapshots at the end of schedules
 stored, statistics        the one form in which runs are kept; intervals of paired differences
 pictures, tail_pictures   the figures
-fair_pictures, factorial_pictures    the figures of two lessons, with alternative text
+schedule_pictures, fair_pictures, factorial_pictures    the figures of three lessons, with alternative text
 findings, make            RESULTS.md, README's table and the figures; python -m kldanneal.lab.results.make
 """

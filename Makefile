@@ -24,7 +24,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 MODULES = $(subst /,.,$(patsubst %/__init__,%,$(basename $(shell \
   find kldanneal -name '*.py' ! -name '__main__.py' ! -name '_[a-z]*' | sort))))
 
-.PHONY: help lab page site test test-browser test-colab test-package docs compare sweep evidence runs repeat results \
+.PHONY: help lab page site test test-browser test-colab test-package docs compare evidence runs repeat results \
   bench soak assignment grade address clean
 
 help:
@@ -86,10 +86,6 @@ docs: $(READY)
 #: make compare       train four schedules side by side on real text; writes OUT (default: comparison), or goes on with it
 compare: $(READY)
 	$(BIN)/kldanneal compare --out $(OUT) $(if $(wildcard $(OUT)/config.json),--resume) $(ARGS)
-
-#: make sweep         train the runs that the schedule explorer shows; goes on where it stopped
-sweep: $(READY)
-	$(BIN)/python -m kldanneal.lab.results.make sweep sweep
 
 #: make runs          train the runs of one part of the results, PART=durability, remedies, map, budgets, two_by_two or ptb
 #:                    (ptb needs PTB=folder); each is stored when it ends; SCHEDULER=address uses a Dask cluster

@@ -4,7 +4,6 @@ The words are the value that was given, what was expected, and where there are s
 values of one argument stand beside what they are about (test_annealing, test_loss, test_training, test_cli, ...).
 """
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from kldanneal import Annealer, VAELoss, gaussian_kl
 from kldanneal.lab.cli import main
 from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.model import LSTMVAE
-from kldanneal.lab.results.sweep import load_sweep
+from kldanneal.lab.results.tail import load_runs
 from kldanneal.lab.training.comparison import Comparison
 from kldanneal.lab.training.hand import HandWeight, Replay
 from kldanneal.lab.training.run import Run
@@ -50,9 +49,9 @@ def command(capsys, monkeypatch, tmp_path):
     return run
 
 
-def sweep(content):
-    Path("sweep.json").write_text(json.dumps(content))
-    load_sweep("sweep.json")
+def stored_runs(content):
+    Path("runs.json").write_bytes(content)
+    load_runs("map", "runs.json")
 
 
 def text(content, **options):
@@ -128,10 +127,10 @@ RUNS = [
     (lambda _: parse_schedule("linear:total_steps=ten", steps=100), ValueError, ["'ten'", "not a number"]),
     (lambda _: parse_schedule("cyclical", steps=100, cycles=0), ValueError, ["cycles", "at least 1", "0"]),
     (lambda _: parse_schedules(["constant"] * 2, steps=100), ValueError, ["every schedule once", "constant"]),
-    (lambda _: sweep({"about": {}, "steps": [], "runs": 3}), ValueError, ["sweep.json", "cannot be read", "int"]),
-    (lambda _: sweep({"about": {}, "steps": [], "runs": ["x"]}), ValueError, ["sweep.json", "cannot be read"]),
-    (lambda _: sweep({"about": {}}), ValueError, ["sweep.json", "cannot be read", "'runs'"]),
-    (lambda _: load_sweep("no.json"), FileNotFoundError, ["no.json"]),
+    (lambda _: stored_runs(b'{"about": {}}'), ValueError, ["runs.json", "cannot be read", "'runs'"]),
+    (lambda _: stored_runs(b"[]"), ValueError, ["runs.json", "cannot be read", "list"]),
+    (lambda _: stored_runs(b"{"), ValueError, ["runs.json", "cannot be read", "JSON"]),
+    (lambda _: stored_runs(b"\x80\x04}\x94."), ValueError, ["runs.json", "cannot be read", "utf-8"]),
 ]
 
 WIDGETS = [

@@ -25,7 +25,7 @@ import kldanneal
 from kldanneal import Annealer, VAELoss
 from kldanneal.lab.cli import main
 from kldanneal.lab.corpora import ptb
-from kldanneal.lab.results.sweep import load_sweep
+from kldanneal.lab.results.tail import load_runs
 from kldanneal.lab.training.comparison import Comparison
 from kldanneal.lab.training.run import Run
 from kldanneal.lab.training.settings import Settings
@@ -276,23 +276,23 @@ class Bomb:
 
 
 @pytest.mark.parametrize("write", [partial(pickle.dump, protocol=2), pickle.dump, torch.save], ids=["2", "5", "torch"])
-def test_a_bomb_for_a_checkpoint_or_a_sweep_is_refused_unexecuted(text_file, tmp_path, capsys, write):
+def test_a_bomb_for_a_checkpoint_or_stored_runs_is_refused_unexecuted(text_file, tmp_path, capsys, write):
     arguments = ["compare", "--corpus", str(text_file), "--schedules=constant", "--out", str(tmp_path / "out"), *TINY]
     assert main(arguments) == 0
-    checkpoint, sweep, marker = (
+    checkpoint, runs, marker = (
         tmp_path / "out/checkpoints/constant-0.pt",
-        tmp_path / "sweep.json",
+        tmp_path / "runs.json",
         tmp_path / "executed",
     )
-    for path in (checkpoint, sweep):
+    for path in (checkpoint, runs):
         with path.open("wb") as file:
             write({"identity": {}, "runs": [Bomb(marker)]}, file)
     capsys.readouterr()
     assert main(["compare", "--resume", "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and str(checkpoint) in error and "cannot be read" in error
-    with pytest.raises(ValueError, match=r"The stored runs .*sweep\.json cannot be read"):
-        load_sweep(sweep)
+    with pytest.raises(ValueError, match=r"The stored runs .*runs\.json cannot be read"):
+        load_runs("map", runs)
     assert not marker.exists()
     torch.load(checkpoint, weights_only=False) if write is torch.save else pickle.loads(checkpoint.read_bytes())
     assert marker.exists()  # the bomb is a real one

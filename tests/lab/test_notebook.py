@@ -10,7 +10,7 @@ from PIL import Image
 
 import kldanneal
 from kldanneal.lab.notebook import small_png, start
-from kldanneal.lab.results.sweep_pictures import plot_map
+from kldanneal.lab.results.tail_pictures import plot_map
 
 
 def test_it_says_what_it_runs_on(capsys):
@@ -38,7 +38,7 @@ def test_in_colab_it_turns_the_widget_manager_on(monkeypatch):
 
 
 def test_a_small_png_looks_like_the_figure():
-    figure = plot_map()
+    figure = plot_map(1000)
     full, small = io.BytesIO(), small_png(figure)
     figure.savefig(full, format="png")
     a, b = (np.asarray(Image.open(png).convert("RGB")).astype(int) for png in (full, io.BytesIO(small)))

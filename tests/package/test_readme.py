@@ -39,7 +39,6 @@ MORE = [
     ["kldanneal compare --corpus my.txt --schedules constant,cosine:total_steps=500:cyclical --out mine"],
     ["kldanneal schedule cyclical,cosine:total_steps=500 --plot schedules.png"],
     ['python -m pip install -e ".[test]"', "python -m pytest"],
-    ["make sweep"],
     ["make evidence"],
     ["make results"],
 ]
@@ -241,7 +240,6 @@ HOW = {
     r"kldanneal compare (?!--resume).+": compare,
     r"kldanneal compare --resume --out \w+( --tail \d+)?": resume,
     r"kldanneal schedule .+ --plot \w+\.png": plot,
-    r"make sweep": begins("sweep/**/*.pt"),
     r"make evidence": begins("evidence/**/*.pt"),
     r"make results": results,
     r"make bench": lambda shell, command: to_its_end(shell, f"QUICK=1 {command}"),

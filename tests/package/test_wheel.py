@@ -171,7 +171,7 @@ def test_binders_post_build_installs_the_package_and_fills_the_caches(checkout, 
     path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
     before = found_here()
     run(checkout / "binder" / "postBuild", cwd=checkout, PATH=path, HOME=str(home))
-    assert (site / "kldanneal" / "lab" / "results" / "sweep.json").is_file()
+    assert (site / "kldanneal" / "lab" / "results" / "map.json").is_file()
     assert found_here() == before  # what is below is as it was
     cached = {path.name for path in home.rglob("*") if path.is_file()}
     assert any(name.startswith("docstrings-") for name in cached) and any("fontlist" in name for name in cached)

@@ -3,7 +3,6 @@
     python -m kldanneal.lab.results.make run PART FOLDER                 trains the runs of a part
     python -m kldanneal.lab.results.make repeat PART                     trains stored runs again, and compares
     python -m kldanneal.lab.results.make bounds FOLDER                   checks -log p(x) with ten times as many samples
-    python -m kldanneal.lab.results.make sweep FOLDER                    trains the sweep
     python -m kldanneal.lab.results.make evidence FOLDER [--ptb FOLDER]  trains the snapshots at the end of schedules
     python -m kldanneal.lab.results.make write                           RESULTS.md, README's table and the figures
 
@@ -31,7 +30,6 @@ from kldanneal.lab.results import bounds, findings, pool, stored
 from kldanneal.lab.results import repeat as again
 from kldanneal.lab.results.evidence import PATH, PTB, STORED, Evidence, load_evidence, save_evidence
 from kldanneal.lab.results.parts import PARTS
-from kldanneal.lab.results.sweep import make_sweep, save_sweep
 from kldanneal.lab.results.tail import load_runs
 from kldanneal.lab.training.comparison import Comparison
 from kldanneal.lab.training.schedules import NAMED, parse_schedules
@@ -181,10 +179,9 @@ def main() -> int:
     commands.add_parser("write", help="write RESULTS.md, README's table and the figures")
     bounded = commands.add_parser("bounds", help="check the number of importance samples on two runs of durability")
     bounded.add_argument("folder", type=Path, help="where the runs of durability were saved")
-    for name in ("sweep", "evidence"):
-        older = commands.add_parser(name, help=f"train the {name}")
-        older.add_argument("folder", type=Path, help="where the runs are saved")
-        older.add_argument("--ptb", type=Path, help="a folder with ptb.valid.txt and ptb.test.txt")
+    older = commands.add_parser("evidence", help="train the evidence")
+    older.add_argument("folder", type=Path, help="where the runs are saved")
+    older.add_argument("--ptb", type=Path, help="a folder with ptb.valid.txt and ptb.test.txt")
     given = parser.parse_args()
     if given.what == "run":
         run(given)
@@ -192,8 +189,6 @@ def main() -> int:
         return repeat(given)
     elif given.what == "bounds":
         bounds.measure(given.folder)
-    elif given.what == "sweep":
-        save_sweep(make_sweep(given.folder))
     else:
         if given.what == "evidence":
             train(given.folder, given.ptb)

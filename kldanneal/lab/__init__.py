@@ -10,7 +10,7 @@ Rooms and files, in reading order; each imports only from those above it:
     diagrams     the LSTM VAE, the ELBO and the KL as pictures that explain; drawing, their colours, boxes and words
     prices       the hidden choices of the toy language by name, their prices, and what z tells of each
     live         one run while it trains, over a logarithmic axis
-    probe        what z says about the toy language's hidden choices
+    probe        what z says about the toy language's hidden choices; probe_pictures, the same as pictures
     tables       rows as text, Markdown or HTML
     training/    settings, schedules, one run, several runs side by side. Nothing is drawn or written in here.
     signs        the signs of posterior collapse for trained runs side by side

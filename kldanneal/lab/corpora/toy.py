@@ -68,7 +68,7 @@ def read(text: str) -> dict[str, int]:
     Example::
 
         >>> read("the young cooks will not boil next week")
-        {'negation': 1, 'adjective': 1, 'topic': 0, 'number': 1, 'subject': 0, 'verb': 0, 'tense': 2, 'time': 1}
+        {'topic': 0, 'tense': 2, 'number': 1, 'negation': 1, 'adjective': 1, 'subject': 0, 'verb': 0, 'time': 1}
     """
     words = text.split()
     found = {"negation": int("not" in words)}
@@ -80,7 +80,7 @@ def read(text: str) -> dict[str, int]:
             found |= {"tense": tense, "time": time}
             if "in" in words:
                 found["order"] = int(" in " not in f"{before} ")
-    return found
+    return {name: found[name] for name in CHOICES if name in found}
 
 
 def contains(text: str) -> bool:

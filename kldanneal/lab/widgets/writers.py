@@ -58,7 +58,8 @@ class OwnSentence(Panel):
             bars += charts.bars([max(value, 1e-6) for value in kl], [color] * latent, place, width)
         alt = f"KL of each of {latent} latent dimensions for this sentence. {'; '.join(totals)}."
         legend = [{"text": name, "color": COLORS[n % 4], "width": 8} for n, name in enumerate(self.runs)]
-        panel = charts.panel("KL, nats", (1e-4, 30), 150, log=True, bars=bars)
+        highest = max(bar["y"] for bar in bars)
+        panel = charts.panel("KL, nats", (1e-4, max(30, 1.5 * highest)), 150, log=True, bars=bars)
         self.show("chart:dimensions", charts.chart(alt, (0.5, latent + 0.5), "latent dimension", [panel], legend))
         marks = "Marked: words of yours that z brought across; from z = 0 they are not written."
         self.show("text:written", f"{''.join(written)}<p class='kl-small'>{marks}</p>")
@@ -83,8 +84,9 @@ class ZSliders(Panel):
             some = self.corpus.valid.batch(torch.arange(min(200, len(self.corpus.valid)))).to(run.device)
             order = run.model.encode(some)[0].var(dim=0).argsort(descending=True).tolist()
         self.dimensions = sorted(order[:dimensions])
+        tip = "Under the prior, 95 % of the values are between -2 and 2"
         inputs: dict[str, controls.Control] = {
-            f"z{i + 1}": controls.slider(f"z, dimension {i + 1}", 0, -3, 3, 0.1) for i in self.dimensions
+            f"z{i + 1}": controls.slider(f"z, dimension {i + 1}", 0, -3, 3, 0.1, "", tip) for i in self.dimensions
         }
         inputs["zero"] = controls.button("All at 0")
         rows = [[[f"control:{name}" for name in inputs], ["text:result", "text:error", "text:written"]]]

@@ -65,6 +65,7 @@ class Student:
             self.once(self.draw.choice(todo if todo and self.draw.random() < 0.9 else can))
             if self.draw.random() < 0.1:
                 self.draw.choice([self.rerun, self.interrupt, self.twice, self.sweep, self.press_a_cell])()
+                answered(self.area)
             if i % 5 == 0 or self.acted.total() < 5:
                 self.check()
         raise AssertionError(f"after {most} actions these had fewer than {times}: {rare} ({dict(self.acted)})")

@@ -18,7 +18,7 @@ HIDDEN = {
     "explorer": {"constant"},
     "side": {"left_ramp", "left_weight", "right_ramp", "right_shape", "right_cycles", "corpus", "sentence"},
 }
-BREAKS = """area => [...area.querySelectorAll('.kl-table th, .kl-table td')]
+BREAKS = """area => [...area.querySelectorAll('.kl-table td')]
     .filter(cell => cell.getClientRects().length && cell.clientHeight > 34).map(cell => cell.textContent)"""
 WHOLE = """(area, part) => { const { top, bottom } = area.querySelector(part).getBoundingClientRect();
     return top >= 0 && bottom > top && bottom <= innerHeight }"""
@@ -160,7 +160,9 @@ def test_the_explorer_takes_a_guess_and_trains(page, panel):
 
 def test_side_by_side_trains_stops_goes_on_and_ends(page, panel):
     area = panel("side")
-    wait_for(area, "train", "Train both").click()
+    wait_for(area, "train", "Train both")
+    says = control(area, "train").locator("button").evaluate("one => { one.click(); return one.textContent }")
+    assert says == "Preparing \u2026"  # before the kernel has heard of it
     wait_for(area, "train", "Stop")
     moves_by_itself(area)
     wait_for(area, "train", "Stop").click()

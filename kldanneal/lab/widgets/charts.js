@@ -116,7 +116,9 @@ function drawChart(place, chart) {
   });
   top -= GAP;
   const x = scale(chart.x, LEFT, width - RIGHT);
-  for (const tick of ticks(chart.x, false, width / 90)) {
+  const counted = chart.panels.some(panel => panel.bars); // bars stand at whole numbers
+  for (const tick of ticks(chart.x, false, width / (counted ? 40 : 90))) {
+    if (counted && tick % 1) continue;
     const atEnd = x(tick) > width - RIGHT - 12;
     svg("text", { x: atEnd ? width - 2 : x(tick), y: top + 16, "text-anchor": atEnd ? "end" : "middle" }, root, words(tick));
   }

@@ -49,7 +49,7 @@ def outcome_chart(
     alt = f"KL weight, KL and reconstruction over {length:,} updates: {widget.name()}."
     entropy = [{"y": toy.ENTROPY, "text": "entropy"}]
     panels = [
-        charts.weight_panel(weight_lines, 60),
+        charts.weight_panel(weight_lines, 72),
         charts.kl_panel(kl, 120, rules=rules),
         charts.panel("recon., nats", LIMITS, 70, lines=reconstruction, rules=entropy),
     ]

@@ -55,7 +55,7 @@ class GuessMap:
     def _one(self, cell: Cell, here: Cell, word_dropout: float, distance: int) -> dict[str, Any]:
         constant, marked = cell.course == CONSTANT, cell in self.marked
         if self.covered:
-            text = ("\u2713" if marked else "?") + (f" {cell.size:g}" if constant else "")
+            text = ("\u2713" if marked else "?") + (f"\n{cell.size:g}" if constant else "")
             name = f"{where(cell)}: will the KL survive?"
             return {"text": text, "look": "kl-marked" if marked else "", "name": name, "pressed": marked}
         kl = self.stored.kl(cell, word_dropout, distance)

@@ -10,7 +10,7 @@ UNITS, KL, UPDATES = 3, 0.5, 500
 TEXTS = {
     "units": f"Bring {UNITS} units to life",
     "lasts": f"Keep the KL above {KL} for {UPDATES} updates at weight 1",
-    "beats": "Beat the cyclical schedule: a lower -ELBO with a KL at least as high",
+    "beats": "Beat the cyclical schedule: a lower \u2011ELBO with a KL at least as high",
 }
 
 

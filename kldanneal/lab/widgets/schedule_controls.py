@@ -36,7 +36,7 @@ class ScheduleControls:
             "shape": controls.select(f"{side} shape", shapes, "linear"),
             "ramp": controls.slider(f"{side} ramp", ramp, step, steps, step, "updates", tip),
             "cycles": controls.slider(f"{side} cycles", min(4, most), 1, most, 1, "", halves),
-            "weight": controls.slider(f"{side} weight", 1, 0, 1, 0.05),
+            "weight": controls.slider(f"{side} weight", 1, 0, 1, 0.05, "", "The KL weight of every update"),
         }
         self.inputs = {f"{side}_{name}": control for name, control in own.items()}
 

@@ -27,7 +27,8 @@ ROWS = [
     [[f"control:{side}_{name}" for name in ScheduleControls.NAMES] for side in SIDES],
     [["control:train", "control:tail", "text:result", "text:error",
       "group|Corpus, seed, word dropout|control:corpus|control:seed|control:word_dropout|control:device"]],
-    [["chart:both"], ["table:numbers", "table:history"]],
+    [["chart:both"]],
+    [["table:numbers"], ["table:history"]],
     [["group|Sentences from both models|control:sentence|text:sentences"]],
 ]  # fmt: skip
 
@@ -70,7 +71,7 @@ class SideBySide(TrainingPanel):
             "word_dropout": controls.choice("word dropout", [(one, f"{one:g}") for one in word_dropouts],
                                             settings.word_dropout),
             "device": controls.select("device", [(name, name) for name in devices], pick_device(device).type),
-            "sentence": controls.slider("held-out sentence", 0, 0, 0, 1),
+            "sentence": controls.slider("held-out sentence", 0, 0, 0, 1, "", "Its number in the held-out set"),
         }  # fmt: skip
         self.compared = [name for name in inputs if name not in ("train", "tail", "sentence")]
         self._written: tuple[Any, str] = (None, "")
@@ -189,7 +190,7 @@ class SideBySide(TrainingPanel):
             said = "preparing"
             if record.runs:
                 said = f"update {step:,} of {until:,} on both sides{self.pace.left(step, until)}"
-            self.result(f"Training: {said}.", f"Same seed and batches; identical until update {same:,}.")
+            self.result(f"Training: {said}.", f"Same seed and batches; {_alike(same, self.steps)}")
         elif done:
             parts = [f"{side} {_outcome(record.at(side, until).metrics)}" for side in SIDES]
             when = f"Done, {until:,} updates" + (f", the last {self.steps:,} at weight 1" if until > self.steps else "")
@@ -198,7 +199,7 @@ class SideBySide(TrainingPanel):
             step = min(run.step for run in record.runs.values())
             self.result(f"Stopped after {step:,} of {until:,} updates. Press \u201cGo on\u201d.", "Nothing is lost.")
         else:
-            words = "They are the same" + (f" until update {same:,}." if same < self.steps else ".")
+            words = _alike(same, self.steps).capitalize()
             rests = f"Seed {self['seed']}, word dropout {self['word_dropout']:g}. Predict, then train both."
             self.result(f"Left: {self.sides['left'].name()}. Right: {self.sides['right'].name()}. {words}", rests)
 
@@ -247,10 +248,10 @@ class SideBySide(TrainingPanel):
         legend.append({"text": "the two runs are identical", "shade": True})
         rules = [{"y": COLLAPSED, "text": "collapsed below"}]
         entropy = [{"y": corpus.entropy, "text": "entropy"}] if corpus and corpus.entropy is not None else []
-        tail = [{"x": self.steps, "text": "weight 1 from here"}] if until > self.steps else []
+        tail = [{"x": self.steps, "text": "then weight 1"}] if until > self.steps else []
         alt = f"KL weight, KL and reconstruction of two schedules over {until:,} updates, the same until {same:,}."
         panels = [
-            charts.weight_panel(weight, 60, rules=tail),
+            charts.weight_panel(weight, 72, rules=tail),
             charts.kl_panel(kl, 170, rules=rules),
             charts.panel("recon., nats", limits, 80, lines=reconstruction, rules=entropy),
         ]
@@ -272,6 +273,13 @@ class SideBySide(TrainingPanel):
 def identical(left: Sequence[float], right: Sequence[float]) -> int:
     """The updates that two schedules have in common, from the start on."""
     return next((i for i, (one, other) in enumerate(zip(left, right, strict=True)) if one != other), len(left))
+
+
+def _alike(same: int, steps: int) -> str:
+    """How long two schedules agree, in words."""
+    if same == steps:
+        return "the schedules are the same."
+    return f"the schedules are the same until update {same:,}." if same else "the schedules differ from the start."
 
 
 def _outcome(metrics: Any) -> str:

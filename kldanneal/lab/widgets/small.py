@@ -96,7 +96,7 @@ class LinearSwitches(Panel):
         self.eigenvalues = list(eigenvalues)
         linear_optimum(self.eigenvalues)  # the checks
         inputs = {
-            "beta": controls.slider("KL weight β", 1, 0.05, 8, 0.05),
+            "beta": controls.slider("KL weight β", 1, 0.05, 8, 0.05, "", "How much the KL counts in the loss"),
             "variance": controls.slider("σ² of p(x|z)", 1, 0.05, 4, 0.05, "", "The fixed variance of the decoder"),
         }
         rows = [[["control:beta", "control:variance", "text:result", "text:error"], ["chart:directions"]]]

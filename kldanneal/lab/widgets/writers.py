@@ -86,8 +86,9 @@ class ZSliders(Panel):
             spread = [run.model.eval().encode(some.to(run.device))[0].var(dim=0).cpu() for run in runs.values()]
         order = torch.stack(spread).amax(dim=0).argsort(descending=True).tolist()
         self.dimensions = sorted(order[:dimensions])
+        tip = "Under the prior, 95 % of the values are between -2 and 2"
         inputs: dict[str, controls.Control] = {
-            f"z{i + 1}": controls.slider(f"z, dimension {i + 1}", 0, -3, 3, 0.1) for i in self.dimensions
+            f"z{i + 1}": controls.slider(f"z, dimension {i + 1}", 0, -3, 3, 0.1, "", tip) for i in self.dimensions
         }
         inputs["zero"] = controls.button("All at 0")
         rows = [[[f"control:{name}" for name in inputs], ["text:result", "text:error", "text:written"]]]

@@ -19,7 +19,6 @@ from kldanneal.lab.training.schedules import parse_schedule
 from kldanneal.lab.training.settings import Settings
 from kldanneal.lab.widgets import records
 from kldanneal.lab.widgets.driver import DriveTheWeight, compare_runs, first
-from kldanneal.lab.widgets.figures import plot_driven, plot_units
 from kldanneal.lab.widgets.missions import Missions
 
 SMALL = Settings(steps=40, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4, word_dropout=0.2)
@@ -475,31 +474,6 @@ def test_the_cyclical_schedule_is_beaten_only_at_its_kl(kl, neg_elbo, met):
     missions = Missions()
     missions.look(10, metrics(kl, neg_elbo), [0.0] * 10, records.Moment(2000, metrics(0.65, 14.0)))
     assert ("beats" in missions.met) == met
-
-
-# --- the pictures for the page ----------------------------------------------------------------------------------------
-
-
-def test_the_static_pictures_show_the_same(tiny_corpus):
-    runs = [Run(tiny_corpus, Replay(weights), SMALL).fit().history() for weights in ([0.5], [0.0, 1.0])]
-    figure = plot_driven(runs[0], tiny_corpus, name="one", reference=("another", runs[1]))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["another", "one", "one, -ELBO"]
-    for history in runs:
-        for axes, column in zip(figure.axes, ("kl_weight", "kl", "reconstruction"), strict=True):
-            values = history[column] if column == "kl_weight" else smooth(history[column], 10)
-            assert any(np.array_equal(drawn.get_ydata(), values) for drawn in axes.lines)
-    both = np.add(smooth(runs[0]["kl"], 10), smooth(runs[0]["reconstruction"], 10))
-    assert any(np.array_equal(drawn.get_ydata(), both) for drawn in figure.axes[2].lines)
-    alone = plot_driven(runs[0], tiny_corpus)
-    assert sum(len(drawn.get_ydata()) == 40 for drawn in alone.axes[1].lines) == 1
-
-
-def test_active_units_are_counted_and_coloured():
-    (axes,) = plot_units([0.5, 0.0101, 0.0099, 0.0]).axes
-    assert axes.get_title() == "active units: 2 of 4"
-    colours = [bar.get_facecolor() for bar in axes.patches]
-    assert colours[0] == colours[1] != colours[2] == colours[3]
-    assert [bar.get_height() for bar in axes.patches] == [0.5, 0.0101, 0.0099, 0.0]
 
 
 def test_the_first_sentences(tiny_corpus):

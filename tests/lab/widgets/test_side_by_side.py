@@ -83,7 +83,7 @@ def test_cycles_and_their_length_never_contradict_each_other(widget, cycles):
 
 def test_the_stretch_in_which_both_are_the_same_is_shaded(widget):
     assert widget.contents["chart:both"]["shade"] == [0, 10]  # a ramp of 5, then 1; the first cycle has 10
-    assert "the same until update 10" in widget.words()
+    assert "the schedules are the same until update 10" in widget.words().lower()
     assert identical([0, 1, 1], [0, 1, 0]) == 2 and identical([0, 1], [0, 1]) == 2
     widget["right_schedule"] = "constant"
     assert widget.contents["chart:both"]["shade"] is None

@@ -28,9 +28,10 @@ def test_the_interaction_depends_on_the_scale():
     found = [row for row in rows(output(LESSON, "effects")) if row[0] == "interaction"]
     assert len(found) == 2  # both texts
     for row in found:
-        ((_, low, _),), ((_, low_ratio, high_ratio),) = numbers(DIFFERENCE, row[1]), numbers(RATIO, row[2])
+        ((_, low, _),) = numbers(DIFFERENCE, row[1])
         assert low > 0.05
-        assert low_ratio < 0.8 and high_ratio > 1.5
+    (_, low, high), (_, low_on_docstrings, _) = (numbers(RATIO, row[2])[0] for row in found)
+    assert low < 0.8 and high > 1.5 and low_on_docstrings > 1.05
 
 
 def test_a_falling_learning_rate_keeps_more_of_the_kl():

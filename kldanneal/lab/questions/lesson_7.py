@@ -23,7 +23,7 @@ QUESTIONS = {
         ["where the learning rate falls", "where it is constant", "equal"],
     ),
     "scales": Question(
-        'On which scale does the interval of the interaction exclude "no interaction"?',
+        'Penn Treebank sentences: on which scale does the interval exclude "no interaction"?',
         "differences only",
         ["differences only", "ratios only", "both", "neither"],
     ),

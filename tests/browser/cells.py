@@ -36,7 +36,7 @@ RANDOM = {
     "explorer": "explorer.QUICK = TINY\n"
     "panel = ScheduleExplorer(FairMap(made_up_map(sizes=(62, 125), distances=(0, 50, 100))))",
     "side": "panel = SideBySide(few, TINY, device='cpu')",
-    "driver": "panel = DriveTheWeight(few, TINY, device='cpu')",
+    "driver": "panel = DriveTheWeight(few, replace(TINY, steps=40), device='cpu')",
 }
 #: One of each, as in the lessons. The explorer has the stored map that comes with the package.
 WIDGETS = {

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from typing import Any
 
-from harness import CONTROLS, KERNEL_IS, act, answered, control, drag, kind_of, names, settled, shown
+from harness import CONTROLS, KERNEL_IS, act, answered, control, drag, names, settled, shown
 
 #: The controls that have more than one value, and the buttons.
 MOVABLE = (
@@ -60,8 +60,10 @@ class Student:
             can = names(self.area)
             todo = [name for name in can if name in rare]
             if not todo:
-                self.draw.choice([self.rerun, self.rest, self.rest])()
+                self.draw.choice([self.rerun, *[self.rest] * 4])()
                 can = names(self.area)
+                todo = [name for name in can if name in rare]
+                todo = todo or self.draw.choice([self.buttons(), can])  # it may bring those into reach
             self.once(self.draw.choice(todo if todo and self.draw.random() < 0.9 else can))
             if self.draw.random() < 0.1:
                 self.draw.choice([self.rerun, self.interrupt, self.twice, self.sweep, self.press_a_cell])()
@@ -88,14 +90,15 @@ class Student:
         after = control(self.area, name).evaluate("box => JSON.stringify(box.state)")
         self.changed[name] += after != state or shown(self.area) != before
 
+    def buttons(self) -> list[str]:
+        return names(self.area, "button")
+
     def twice(self) -> None:
-        buttons = [name for name in names(self.area) if kind_of(control(self.area, name)) == "button"]
-        if buttons:
+        if buttons := self.buttons():
             control(self.area, self.draw.choice(buttons)).locator("button").dblclick(force=True)
 
     def sweep(self) -> None:
-        sliders = [name for name in names(self.area) if kind_of(control(self.area, name)) == "range"]
-        if sliders:
+        if sliders := names(self.area, "range"):
             drag(control(self.area, self.draw.choice(sliders)), self.draw.uniform(0.1, 0.9))
 
     def press_a_cell(self) -> None:

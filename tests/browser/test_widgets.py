@@ -18,8 +18,10 @@ HIDDEN = {
     "explorer": {"constant"},
     "side": {"left_ramp", "left_weight", "right_ramp", "right_shape", "right_cycles", "corpus", "sentence"},
 }
-BREAKS = """area => [...area.querySelectorAll('.kl-table td')]
-    .filter(cell => cell.getClientRects().length && cell.clientHeight > 34).map(cell => cell.textContent)"""
+BREAKS = """area => [...area.querySelectorAll('.kl-table td')].filter(cell => {
+        const text = new Range();
+        text.selectNodeContents(cell);
+        return text.getClientRects().length > 1 }).map(cell => cell.textContent)"""
 WHOLE = """(area, part) => { const { top, bottom } = area.querySelector(part).getBoundingClientRect();
     return top >= 0 && bottom > top && bottom <= innerHeight }"""
 SMALLEST = """area => Math.min(...[...area.querySelectorAll('text, label, output, button, th, td, p, span')]

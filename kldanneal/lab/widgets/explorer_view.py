@@ -41,9 +41,9 @@ def outcome_chart(
         legend.append({"text": "close stored runs" if near else "stored runs, a line for each seed", "color": "orange"})
     if record:
         history = record.runs["run"].history()
-        kl.append(charts.curve(history, "kl", "vermilion", 20, width=1.8))
-        reconstruction.append(charts.curve(history, "reconstruction", "vermilion", 20, width=1.8))
-        legend.append({"text": "trained here", "color": "vermilion"})
+        kl.append(charts.curve(history, "kl", "purple", 20, width=2.2))
+        reconstruction.append(charts.curve(history, "reconstruction", "purple", 20, width=2.2))
+        legend.append({"text": "trained here", "color": "purple"})
     rules = [{"y": COLLAPSED, "text": "collapsed below"}]
     rules += [{"x": plan.low, "text": "last low weight"}] if plan.low else []
     alt = f"KL weight, KL and reconstruction over {length:,} updates: {widget.name()}."

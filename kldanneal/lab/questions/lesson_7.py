@@ -23,7 +23,7 @@ QUESTIONS = {
         ["where the learning rate falls", "where it is constant", "equal"],
     ),
     "scales": Question(
-        'Penn Treebank sentences: on which scale does the interval exclude "no interaction"?',
+        '2,742 Penn Treebank sentences: on which scale does the interval exclude "no interaction"?',
         "differences only",
         ["differences only", "ratios only", "both", "neither"],
     ),

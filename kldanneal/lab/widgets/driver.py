@@ -258,7 +258,8 @@ class DriveTheWeight(TrainingPanel):
             units = f"{m.active_units} of {self.settings.latent} units active"
             numbers = f"KL {records.shown(m, 'kl')}, reconstruction {records.shown(m, 'reconstruction')}, " \
                       f"-ELBO {records.shown(m, 'neg_elbo')}, {units}{collapsed}"  # fmt: skip
-            rests = f"On {len(self.held_out)} held-out sentences, in nats per sentence; the curves are of training."
+            rests = f"In nats per sentence: here on {len(self.held_out)} validation sentences, in the table on " \
+                    f"{len(self.corpus.test):,} test sentences, in the curves on the batches."  # fmt: skip
             parts = self.record.parts
             replay = parts.get("replay")
             if replay and "verdict" in replay.parts and not driving:

@@ -63,8 +63,8 @@ CONTROLS = """area => Object.fromEntries([...area.querySelectorAll('.kl-control'
         field: () => state.number ? +input.value : input.value, button: () => input.textContent }[state.kind]();
     return [box.dataset.name, [state.kind === 'button' ? state.label : state.value, shown]] }))"""
 #: The controls that a person can change now.
-CAN = """(area, kind) => [...area.querySelectorAll('.kl-control')].filter(box => box.checkVisibility())
-    .filter(({ state }) => kind === null || state.kind === kind)
+CAN = """(area, kinds) => [...area.querySelectorAll('.kl-control')].filter(box => box.checkVisibility())
+    .filter(({ state }) => !kinds.length || kinds.includes(state.kind))
     .filter(box => !box.querySelector(':disabled, [aria-disabled=true]'))
     .filter(({ state }) => state.options ? state.options.length > 1 : state.kind !== 'range' || state.max > state.min)
     .map(box => box.dataset.name)"""
@@ -267,9 +267,9 @@ def control(area: Any, name: str) -> Any:
     return area.locator(f".kl-control[data-name='{name}']")
 
 
-def names(area: Any, kind: str | None = None) -> list[str]:
-    """The controls that can be acted on now; of one kind, if it is named."""
-    return area.evaluate(CAN, kind)
+def names(area: Any, *kinds: str) -> list[str]:
+    """The controls that can be acted on now; if kinds are named, only those of these kinds."""
+    return area.evaluate(CAN, kinds)
 
 
 def kind_of(box: Any) -> str:

@@ -60,10 +60,11 @@ class Student:
             can = names(self.area)
             todo = [name for name in can if name in rare]
             if not todo:
-                self.draw.choice([self.rerun, *[self.rest] * 4])()
+                if self.draw.random() < 0.7:
+                    self.draw.choice([self.rerun, *[self.rest] * 4])()
                 can = names(self.area)
                 todo = [name for name in can if name in rare]
-                todo = todo or self.draw.choice([self.buttons(), can])  # it may bring those into reach
+                todo = todo or names(self.area, *self.draw.choice([["button"], ["choice", "select"]]))  # may reveal it
             self.once(self.draw.choice(todo if todo and self.draw.random() < 0.9 else can))
             if self.draw.random() < 0.1:
                 self.draw.choice([self.rerun, self.interrupt, self.twice, self.sweep, self.press_a_cell])()
@@ -90,11 +91,8 @@ class Student:
         after = control(self.area, name).evaluate("box => JSON.stringify(box.state)")
         self.changed[name] += after != state or shown(self.area) != before
 
-    def buttons(self) -> list[str]:
-        return names(self.area, "button")
-
     def twice(self) -> None:
-        if buttons := self.buttons():
+        if buttons := names(self.area, "button"):
             control(self.area, self.draw.choice(buttons)).locator("button").dblclick(force=True)
 
     def sweep(self) -> None:

@@ -112,7 +112,7 @@ bench: $(READY)
 #: make soak          kill, resume and compare, thousands of random examples, random actions on the widgets, for longer
 soak: $(READY)
 	$(BIN)/python tests/soak/soak.py $(ARGS)
-	SEEDS=10 $(BIN)/python -m pytest -rs tests/browser/test_random.py
+	SEEDS=$(or $(SEEDS),10) $(BIN)/python -m pytest -rs tests/browser/test_random.py
 
 #: make assignment    write the coursework that is handed out from its source; VARIANT=name: with other questions
 assignment: $(READY)

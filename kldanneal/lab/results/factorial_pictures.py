@@ -65,9 +65,13 @@ def plot_cells(experiments: Sequence[TwoByTwo], measure: str = "kl", *, ratios: 
             axes.set_ylim(bottom=0)
         tidy(axes)
     panels[0].set_ylabel(f"{heading} (nats per sentence)")
+    means = "geometric means" if ratios else "means"
     scale = "equal ratios are equal heights" if ratios else "equal differences are equal heights"
     _legend(figure, panels[0], f"held-out {heading}; {scale}")
-    return Diagram(figure, f"{heading} of the two by two, means by learning rate. " + ". ".join(says) + ".")
+    return Diagram(
+        figure,
+        f"{heading} of the two by two, {means} by learning rate. " + ". ".join(says) + ".",
+    )
 
 
 def _legend(figure: Figure, axes: Axes, title: str) -> None:

@@ -115,7 +115,7 @@ def test_callbacks_never_run_in_two_threads_at_once(panel):
 def test_a_press_after_a_reload_is_not_sent_to_a_subshell_that_is_gone(panel):
     """ipykernel 7.4 keeps, in the comm, the subshell of the last message that it sent."""
     panel.comm._reply_subshell_id = "gone"
-    panel["share"] = 0.3
+    panel.send_state("title")
     assert not hasattr(panel.comm, "_reply_subshell_id")
 
 

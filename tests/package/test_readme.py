@@ -243,7 +243,9 @@ HOW = {
     r"make evidence": begins("evidence/**/*.pt"),
     r"make results": results,
     r"make bench": lambda shell, command: to_its_end(shell, f"QUICK=1 {command}"),
-    r"make soak": lambda shell, command: to_its_end(shell, f'{command} ARGS="--kills 1 --examples 20 --pupils 2" SEEDS=0'),
+    r"make soak": lambda shell, command: to_its_end(
+        shell, f'{command} ARGS="--kills 1 --examples 20 --pupils 2" SEEDS=0'
+    ),
     r"make assignment VARIANT=autumn": begins("notebooks/coursework/variants/autumn/curves/**/*.pt"),
     r"make assignment": assignment,
     r"make grade SUBMISSIONS=\S+": grade,

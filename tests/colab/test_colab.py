@@ -80,7 +80,7 @@ def test_a_widget_is_shown_with_colabs_manager_and_a_picture_for_readers_without
     view = "application/vnd.jupyter.widget-view+json"
     assert output.metadata[view]["colab"]["custom_widget_manager"]["url"].startswith("https://colab.invalid/")
     assert output.data[view]["model_id"] and output.data["image/png"]
-    assert output.data["text/plain"].startswith("The KL of one latent dimension. KL = ")
+    assert output.data["text/plain"].startswith("The KL of one latent dimension. ")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

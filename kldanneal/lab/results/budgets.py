@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from kldanneal.lab.drawing import WIDTH, Chart
 from kldanneal.lab.metrics import COLLAPSED, MEASURES
 from kldanneal.lab.plots import GREY, styles, tidy
+from kldanneal.lab.results.fair import described
 from kldanneal.lab.results.parts import BUDGETS
 from kldanneal.lab.results.statistics import mean_and_spread
 from kldanneal.lab.results.tail import Run, load_runs, select
+from kldanneal.lab.results.tail_pictures import seeds_and_mean
 from kldanneal.lab.tables import table
 
 LABELS = ("constant", "constant 0.75", "monotonic-long", "cyclical")
@@ -24,10 +26,7 @@ WORD_DROPOUTS = (0.0, 0.2)
 
 def budgeted(word_dropout: float) -> dict[str, dict[int, list[Run]]]:
     """For each schedule and N, the runs of the seeds that have them all, by seed. Empty, if no seed has."""
-    runs = {
-        label: [run for run in select(load_runs("budgets"), "toy", label, word_dropout=word_dropout)]
-        for label in LABELS
-    }
+    runs = {label: select(load_runs("budgets"), "toy", label, word_dropout=word_dropout) for label in LABELS}
     groups = [(label, n, {run["job"]["seed"]: run for run in found if run["job"]["updates"] == n})
               for label, found in runs.items() for n in BUDGETS]  # fmt: skip
     seeds = sorted(reduce(set.intersection, (set(group) for _, _, group in groups)))
@@ -64,10 +63,9 @@ def plot_budgets() -> Chart:
         for label, style in styles(LABELS).items():
             if by_length := budgeted(word_dropout).get(label):
                 kl = np.array([last(by_length[n], "kl") for n in BUDGETS])
-                axes.plot(BUDGETS, kl, color=style["color"], linewidth=0.5, alpha=0.5)
-                axes.plot(BUDGETS, kl.mean(axis=1), marker="o", markersize=4, linewidth=2, label=label, **style)
+                seeds_and_mean(axes, BUDGETS, kl.T, style, marker="o", markersize=4, label=label)
                 means = ", ".join(f"{value:.2f}" for value in kl.mean(axis=1))
-                title = _title(word_dropout, by_length[BUDGETS[0]])
+                title = described("toy", word_dropout, by_length[BUDGETS[0]])
                 axes.set_title(title, fontsize=10, loc="left")
                 says.append(f"{title}, {label}: {means}")
         axes.axhline(COLLAPSED, color=GREY, linestyle=":", linewidth=1)
@@ -86,9 +84,5 @@ def plot_budgets() -> Chart:
 
 def best(word_dropout: float, n: int, labels: Sequence[str] = ("monotonic-long", "cyclical")) -> float:
     """The highest mean KL after N updates among schedules that end at weight 1."""
-    return max(mean(last(budgeted(word_dropout)[label][n], "kl")) for label in labels)
-
-
-def _title(word_dropout: float, runs: Sequence[Run]) -> str:
-    seeds = f"{len(runs)} seeds" if len(runs) > 1 else f"seed {runs[0]['job']['seed']}"
-    return f"toy language, {runs[0]['sentences']:,} sentences, word dropout {word_dropout:g}, {seeds}"
+    found = budgeted(word_dropout)
+    return max(mean(last(found[label][n], "kl")) for label in labels)

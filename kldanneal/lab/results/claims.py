@@ -5,7 +5,7 @@ from statistics import mean
 
 from kldanneal.lab.metrics import COLLAPSED
 from kldanneal.lab.results.parts import DURABILITY, TOTALS
-from kldanneal.lab.results.paths import apart
+from kldanneal.lab.results.paths import apart, updates_at_one
 from kldanneal.lab.results.statistics import with_interval
 from kldanneal.lab.results.tail import (
     LAST,
@@ -137,9 +137,10 @@ def _two_states() -> list[Row]:
         constant = {run["job"]["seed"]: run for run in durable(corpus, "constant", dropout)}
         both = [(run, constant[run["job"]["seed"]]) for run in runs if run["job"]["seed"] in constant]
         pairs = [(at_update(run, "kl", END), at_update(other, "kl", END)) for run, other in both]
+        at_one = updates_at_one(corpus, dropout)
         claim = (
-            f"{_where(corpus, dropout)}: after 8,500 updates at weight 1 ({END:,} in all) the KL is the same, with or "
-            "without cycles before"
+            f"{_where(corpus, dropout)}: after {at_one:,} updates at weight 1 ({END:,} in all) the KL is the same, "
+            "with or without cycles before"
         )
         numbers = "KL with / without, by seed: " + ", ".join(f"{a:.2f} / {b:.2f}" for a, b in pairs)
         right = [not differ for differ in apart(corpus, dropout)]

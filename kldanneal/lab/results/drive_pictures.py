@@ -12,14 +12,14 @@ from kldanneal.lab.metrics import MEASURES
 from kldanneal.lab.plots import TrainingPanels, styles, tidy
 from kldanneal.lab.results.drives import EVERY, SEEDS, Run, load_drives, names
 from kldanneal.lab.tables import table
-from kldanneal.lab.training.score import REQUIRED_KL
+from kldanneal.lab.training.score import REQUIRED_KL, score_of
 
 MARKERS = "osD^vPX"
 
 
 def scored(run: Run) -> float | None:
     """The score of a stored run; None if it has less than the required KL."""
-    return run["after_tail"]["neg_elbo"] if run["after_tail"]["kl"] >= REQUIRED_KL else None
+    return score_of(run["after_tail"]["kl"], run["after_tail"]["neg_elbo"])
 
 
 def by_kl(drives: Sequence[str], seed: int, when: str = "at_end") -> list[tuple[str, Run]]:

@@ -13,8 +13,8 @@ from typing import Any
 
 from kldanneal.lab.corpora.corpus import Corpus
 from kldanneal.lab.corpora.load import load_corpus
-from kldanneal.lab.plots import smooth
 from kldanneal.lab.results import stored
+from kldanneal.lab.results.jobs import curve
 from kldanneal.lab.training import run as training
 from kldanneal.lab.training.hand import HandWeight
 from kldanneal.lab.training.schedules import parse_schedule
@@ -69,10 +69,7 @@ def drive_patiently(corpus: Corpus, settings: Settings = QUICK, *, seed: int = 0
 def score(name: str, weights: Sequence[float], corpus: Corpus, seed: int) -> Run:
     """One run as it is stored."""
     found = score_drive(weights, corpus, seed=seed, device="cpu")
-    curves = {
-        column: [round(float(value), 4) for value in smooth(found.history[column], EVERY)[EVERY - 1 :: EVERY]]
-        for column in ("kl_weight", "kl", "reconstruction")
-    }
+    curves = {column: curve(found.history[column], EVERY, digits=4) for column in ("kl_weight", "kl", "reconstruction")}
     measured = {
         when: {measure: round(getattr(metrics, measure), 4) for measure in STORED}
         for when, metrics in (("at_end", found.at_end), ("after_tail", found.after_tail))

@@ -11,7 +11,7 @@ from itertools import product
 from kldanneal.lab.metrics import MEASURES
 from kldanneal.lab.results.parts import DURABILITY
 from kldanneal.lab.results.statistics import interval, with_interval
-from kldanneal.lab.results.tail import LAST, differences, differences_at_update, durable
+from kldanneal.lab.results.tail import LAST, Run, differences, differences_at_update, durable
 from kldanneal.lab.tables import table
 
 TITLES = {"toy": "toy language", "docstrings": "docstrings", "ptb": "Penn Treebank"}
@@ -40,8 +40,21 @@ def pairs(
 
 def where(corpus: str, word_dropout: float) -> str:
     """The text, its size, the word dropout and the number of seeds, in a line."""
-    runs = durable(corpus, "cyclical", word_dropout)
-    return f"{TITLES[corpus]}, {runs[0]['sentences']:,} sentences, word dropout {word_dropout:g}, {len(runs)} seeds"
+    return described(corpus, word_dropout, durable(corpus, "cyclical", word_dropout))
+
+
+def described(corpus: str, word_dropout: float, *groups: Sequence[Run]) -> str:
+    """The same for one group of runs or several."""
+    sentences = f"{groups[0][0]['sentences']:,} sentences"
+    return f"{TITLES[corpus]}, {sentences}, word dropout {word_dropout:g}, {seeds_of(*groups)}"
+
+
+def seeds_of(*groups: Sequence[Run]) -> str:
+    """How many seeds each group has, as ``5 seeds``, ``2 to 5 seeds`` or ``1 seed``."""
+    low, high = min(map(len, groups)), max(map(len, groups))
+    if high == 1:
+        return "1 seed"
+    return f"{low} seeds" if low == high else f"{low} to {high} seeds"
 
 
 def higher(d: Sequence[float], name: str, other: str) -> str:

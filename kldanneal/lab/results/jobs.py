@@ -126,13 +126,14 @@ def train(job: Job, corpus: Corpus, checkpoint: str | Path) -> dict[str, Any]:
         "measured": rows,
         "best": {"update": best["update"], "neg_elbo": best["neg_elbo"]},
         "discount": round(sum(1 - weight for weight in history["kl_weight"]), 2),
-        "kl_curve": _curve(history["kl"]),
-        "reconstruction_curve": _curve(history["reconstruction"]),
+        "kl_curve": curve(history["kl"]),
+        "reconstruction_curve": curve(history["reconstruction"]),
         "digest": corpus.digest,
         "sentences": len(corpus.train),
         "seconds": round(run.seconds, 1),
     }
 
 
-def _curve(values: list[float]) -> list[float]:
-    return [round(float(value), 3) for value in smooth(values, EVERY)[EVERY - 1 :: EVERY]]
+def curve(values: list[float], every: int = EVERY, digits: int = 3) -> list[float]:
+    """A column of a run's history as it is stored: a point for so many updates, each a mean over them."""
+    return [round(float(value), digits) for value in smooth(values, every)[every - 1 :: every]]

@@ -6,7 +6,7 @@ from statistics import mean
 
 from kldanneal.lab.metrics import COLLAPSED, MEASURES
 from kldanneal.lab.results import budgets
-from kldanneal.lab.results.fair import TITLES
+from kldanneal.lab.results.fair import TITLES, seeds_of
 from kldanneal.lab.results.parts import BUDGETS, DURABILITY, TOTALS
 from kldanneal.lab.results.statistics import mean_and_spread, with_interval
 from kldanneal.lab.results.tail import LAST, Run, at, at_update, differences, durable, half_distances, load_runs, select
@@ -25,14 +25,6 @@ def runs_of(label: str, corpus: str = "toy", word_dropout: float = 0.0) -> list[
     if not found and corpus == "toy" and not word_dropout:
         found = select(load_runs("remedies"), corpus, label)
     return found
-
-
-def seeds_of(*groups: Sequence[Run]) -> str:
-    """How many seeds each group has, as ``5 seeds``, ``2 to 5 seeds`` or ``1 seed``."""
-    low, high = min(map(len, groups)), max(map(len, groups))
-    if high == 1:
-        return "1 seed"
-    return f"{low} seeds" if low == high else f"{low} to {high} seeds"
 
 
 def paired(labels: Sequence[str]) -> dict[str, list[Run]]:

@@ -11,10 +11,11 @@ from kldanneal.lab.corpora.toy import ENTROPY
 from kldanneal.lab.drawing import WIDTH, Chart
 from kldanneal.lab.metrics import COLLAPSED
 from kldanneal.lab.plots import BLUE, GREY, VERMILION, styles, tidy
-from kldanneal.lab.results.fair import TITLES
-from kldanneal.lab.results.jobs import EVERY, from_dict
-from kldanneal.lab.results.keeping import SCORED, SWITCH, paired, runs_of, seeds_of
+from kldanneal.lab.results.fair import described, seeds_of
+from kldanneal.lab.results.jobs import from_dict
+from kldanneal.lab.results.keeping import SCORED, SWITCH, paired, runs_of
 from kldanneal.lab.results.tail import Run, at, at_update, half_distance
+from kldanneal.lab.results.tail_pictures import over_updates
 
 TO_THE_LEFT = ("constant 0.5", "word dropout 0.5")  # where a name stands, so that none covers another
 ABOVE = ("constant", "cyclical")
@@ -50,9 +51,7 @@ def plot_course(
         panels[1].set(ylim=(0, None), ylabel="floor\n(nats)")
     says = []
     for axes, ((corpus, dropout), runs) in zip(panels[1 + floors :], found.items(), strict=True):
-        group = next(iter(runs.values()))
-        title = (f"{TITLES[corpus]}, {group[0]['sentences']:,} sentences, word dropout {dropout:g}, "
-                 f"{seeds_of(*runs.values())}")  # fmt: skip
+        title = described(corpus, dropout, *runs.values())
         axes.set_title(title, fontsize=10, loc="left")
         axes.set_ylabel("KL (nats)")
         for label, style in styles(labels).items():
@@ -73,14 +72,11 @@ def plot_course(
 
 
 def _course(axes: Axes, runs: Sequence[Run], style: dict[str, str], halves: bool) -> str:
-    curves = np.array([run["kl_curve"] for run in runs])
-    x = np.arange(1, curves.shape[1] + 1) * EVERY
-    axes.plot(x, curves.T, color=style["color"], linewidth=0.5, alpha=0.5)
-    axes.plot(x, curves.mean(axis=0), linewidth=2, **style)
-    for run, curve in zip(runs, curves, strict=True):
+    x = over_updates(axes, runs, style)
+    for run in runs:
         if halves and at(run, "kl", 0) >= COLLAPSED and (distance := half_distance(run)) < np.inf:
             update = from_dict(run["job"]).last_low() + distance
-            axes.plot(update, np.interp(update, x, curve), "o", color=style["color"], markersize=5)
+            axes.plot(update, np.interp(update, x, run["kl_curve"]), "o", color=style["color"], markersize=5)
     before, after = (mean(at_update(run, "kl", update) for run in runs) for update in (SWITCH, 12_000))
     return f"held-out KL {before:.2f} after {SWITCH:,}, {after:.2f} after 12,000"
 

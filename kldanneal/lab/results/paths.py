@@ -6,17 +6,17 @@ a collapsed KL.
 
 from statistics import mean
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from kldanneal.lab.drawing import WIDTH, Diagram
 from kldanneal.lab.metrics import COLLAPSED, MEASURES
 from kldanneal.lab.plots import styles, tidy
 from kldanneal.lab.results.fair import pairs, stored_texts, where
-from kldanneal.lab.results.jobs import EVERY, from_dict
+from kldanneal.lab.results.jobs import from_dict
 from kldanneal.lab.results.parts import TOTALS
 from kldanneal.lab.results.statistics import with_interval
 from kldanneal.lab.results.tail import at_update, durable
+from kldanneal.lab.results.tail_pictures import over_updates
 from kldanneal.lab.tables import table
 
 WAYS = ("cyclical", "constant")
@@ -59,11 +59,9 @@ def plot_paths(corpus: str = "toy") -> Diagram:
     for axes, (name, dropout) in zip(panels, texts, strict=True):
         ends = []
         for way, style in styles(WAYS).items():
-            curves = [run["kl_curve"] for run in durable(name, way, dropout)]
-            x = np.arange(1, len(curves[0]) + 1) * EVERY
-            axes.plot(x, np.transpose(curves), color=style["color"], linewidth=0.6, alpha=0.5)
-            axes.plot(x, np.mean(curves, axis=0), linewidth=2, **style)
-            ends.append(f"{way} at {mean(curve[-1] for curve in curves):.2f}")
+            runs = durable(name, way, dropout)
+            over_updates(axes, runs, style)
+            ends.append(f"{way} at {mean(run['kl_curve'][-1] for run in runs):.2f}")
         axes.set(ylim=(0, 3), ylabel="KL (nats)")
         axes.set_title(where(name, dropout), fontsize=10, loc="left")
         says.append(f"{where(name, dropout)}: {', '.join(ends)}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from statistics import mean
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,51 +11,30 @@ from kldanneal.annealing import SHAPES
 from kldanneal.lab.drawing import WIDTH, Diagram
 from kldanneal.lab.metrics import COLLAPSED
 from kldanneal.lab.plots import GREY, OTHER_COLOURS, STYLES, tidy
+from kldanneal.lab.results.annealed_loss import course
 from kldanneal.lab.results.equal_discount import equal_discounts
 from kldanneal.lab.results.fair_map import ONCE, Cell, FairMap, load_map
-from kldanneal.lab.results.jobs import EVERY, from_dict
-from kldanneal.lab.results.tail import Run, durable
+from kldanneal.lab.results.jobs import from_dict
+from kldanneal.lab.results.tail import durable
 
 MARKS = ("o", "s", "^", "D")
-
-
-class Losses(NamedTuple):
-    """Two losses of one run over its updates, each point a mean over 50 of them."""
-
-    updates: np.ndarray
-    weight: np.ndarray
-    current: np.ndarray  # reconstruction + weight * KL
-    neg_elbo: np.ndarray  # reconstruction + KL
-
-    def lowest(self) -> int:
-        """Where the loss at the current weight is lowest."""
-        return int(self.current.argmin())
-
-
-def losses(run: Run, updates: int) -> Losses:
-    """The losses of a stored run in its first ``updates`` updates."""
-    points = updates // EVERY
-    weight = np.array(from_dict(run["job"]).weights()[: points * EVERY]).reshape(points, EVERY).mean(axis=1)
-    kl, reconstruction = (np.array(run[key][:points]) for key in ("kl_curve", "reconstruction_curve"))
-    steps = np.arange(1, points + 1) * EVERY
-    return Losses(steps, weight, reconstruction + weight * kl, reconstruction + kl)
 
 
 def plot_losses(name: str = "cyclical", seed: int = 0, updates: int = 4000) -> Diagram:
     """A stored run on the toy language: its KL weight, its loss at that weight, and its loss at weight 1."""
     run = durable("toy", name, 0.0)[seed]
-    found = losses(run, updates)
+    found = course(run, updates)
     figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
     weight, loss = figure.subplots(2, sharex=True, height_ratios=(1, 2))
     weight.plot(from_dict(run["job"]).weights()[:updates], color=STYLES[name][0])
     weight.set(ylim=(-0.05, 1.05), ylabel="KL weight (β)", xlim=(0, updates))
-    loss.plot(found.updates, found.neg_elbo, color=OTHER_COLOURS[2], label="at weight 1 (-ELBO)")
-    loss.plot(found.updates, found.current, color=STYLES[name][0], linestyle="--", label="at the current weight")
-    low = found.lowest()
-    where, value, fair = found.updates[low], found.current[low], found.neg_elbo[low]
+    loss.plot(found.update, found.neg_elbo, color=OTHER_COLOURS[2], label="at weight 1 (-ELBO)")
+    loss.plot(found.update, found.loss, color=STYLES[name][0], linestyle="--", label="at the current weight")
+    low = int(found.loss.argmin())
+    where, value, fair = found.update[low], found.loss[low], found.neg_elbo[low]
     loss.plot(where, value, "o", color="black", markersize=6)
     loss.annotate("lowest", (where, value), xytext=(-6, -4), textcoords="offset points", ha="right", va="top")
-    settled = np.concatenate([found.current, found.neg_elbo])[found.updates.tolist().index(500) :]
+    settled = np.concatenate([found.loss, found.neg_elbo])[found.update.tolist().index(500) :]
     loss.set(ylim=(value - 0.8, min(settled.max(), fair + 0.7)), xlabel="update", ylabel="loss (nats per sentence)")
     for axes in (weight, loss):
         tidy(axes)

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from statistics import mean
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from kldanneal.annealing import SHAPES
 from kldanneal.lab.plots import OTHER_COLOURS, styles, tidy
@@ -21,11 +23,8 @@ def plot_over_updates() -> Figure:
         shown = [label for label in labels if label != "monotonic"]  # it lies on the constant weight's line
         for label, style in styles(shown).items():
             runs = durable(corpus, label, word_dropout)
-            curves = [run["kl_curve"] for run in runs]
-            if curves:
-                x = np.arange(1, len(curves[0]) + 1) * EVERY
-                axes.plot(x, np.transpose(curves), color=style["color"], linewidth=0.5, alpha=0.5)
-                axes.plot(x, np.mean(curves, axis=0), linewidth=2, label=_named(label, runs), **style)
+            if runs:
+                over_updates(axes, runs, style, label=_named(label, runs))
         axes.axvline(4000, color="#777777", linewidth=0.8, linestyle=":")
         axes.set(ylim=(0, 3))
         axes.legend(frameon=False, fontsize=8, loc="upper right")
@@ -85,12 +84,25 @@ def _panels(xlabel: str, ylabel: str) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
+def seeds_and_mean(axes: Axes, x: Sequence[float], values: ArrayLike, style: dict[str, str], **mean_line: Any) -> None:
+    """A thin line for each seed, a thick one for their mean. ``values``: a row for each seed, a column for each x."""
+    axes.plot(x, np.transpose(values), color=style["color"], linewidth=0.5, alpha=0.5)
+    axes.plot(x, np.mean(values, axis=0), linewidth=2, **mean_line, **style)
+
+
+def over_updates(axes: Axes, runs: Sequence[Run], style: dict[str, str], **mean_line: Any) -> np.ndarray:
+    """The KL of runs in training. Returns the updates of the points of a curve."""
+    curves = [run["kl_curve"] for run in runs]
+    x = np.arange(1, len(curves[0]) + 1) * EVERY
+    seeds_and_mean(axes, x, curves, style, **mean_line)
+    return x
+
+
 def over_distance(axes: Axes, runs: Sequence[Run], style: dict[str, str], label: str) -> None:
     """The KL of runs at each distance: a thin line for each, a thick one for their mean."""
     common = [mark["distance"] for mark in tail(runs[0])]
     kl = [[at(run, "kl", distance) for distance in common] for run in runs]
-    axes.plot(common, np.transpose(kl), color=style["color"], linewidth=0.5, alpha=0.5)
-    axes.plot(common, np.mean(kl, axis=0), linewidth=2, marker=".", label=_named(label, runs), **style)
+    seeds_and_mean(axes, common, kl, style, marker=".", label=_named(label, runs))
 
 
 def _named(label: str, runs: Sequence[Run]) -> str:

@@ -19,6 +19,11 @@ REQUIRED_KL = 0.5  # nats per sentence that have to be left after the tail
 TAIL = 500  # updates at weight 1 after the drive
 
 
+def score_of(kl: float, neg_elbo: float) -> float | None:
+    """The -ELBO, lower is better; None if less than the required KL is left."""
+    return neg_elbo if kl >= REQUIRED_KL else None
+
+
 @dataclass(frozen=True)
 class Score:
     """The measures of a drive on held-out sentences, at weight 1.
@@ -35,7 +40,7 @@ class Score:
     @property
     def value(self) -> float | None:
         """The -ELBO after the tail, lower is better; None if less than the required KL is left."""
-        return self.after_tail.neg_elbo if self.after_tail.kl >= REQUIRED_KL else None
+        return score_of(self.after_tail.kl, self.after_tail.neg_elbo)
 
     def __str__(self) -> str:
         kl = f"KL {self.after_tail.kl:.2f} after the tail"

@@ -7,6 +7,7 @@ import pytest
 
 from kldanneal.lab.drawing import Diagram
 from kldanneal.lab.results import schedule_pictures
+from kldanneal.lab.results.annealed_loss import course
 from kldanneal.lab.results.fair_map import CYCLES, ONCE, Cell, load_map
 from kldanneal.lab.results.tail import durable
 
@@ -52,32 +53,32 @@ def test_ramp_and_cycles_stand_at_the_same_discount(stored):
     for axes, word_dropout in zip(picture.figure.axes, stored.word_dropouts, strict=True):
         lines = means(axes)
         assert list(lines) == ["one ramp", "4 cycles"]
-        for (_, line), course, size in zip(lines.items(), (ONCE, CYCLES), (2000, 1000), strict=True):
+        for (_, line), kind, size in zip(lines.items(), (ONCE, CYCLES), (2000, 1000), strict=True):
             assert line.get_xdata()[-1] == 1000
-            wanted = mean(stored.kl(Cell(course, shape, size), word_dropout, 4000) for shape in stored.shapes)
+            wanted = mean(stored.kl(Cell(kind, shape, size), word_dropout, 4000) for shape in stored.shapes)
             assert line.get_ydata()[-1] == pytest.approx(wanted)
     assert "4,000 updates" in picture.alt
 
 
 def test_two_losses_of_one_run():
     (run, *_) = durable("toy", "cyclical", 0.0)
-    found = schedule_pictures.losses(run, 4000)
+    found = course(run, 4000)
     kl, reconstruction = (np.array(run[name][:80]) for name in ("kl_curve", "reconstruction_curve"))
-    assert list(found.updates) == list(range(50, 4001, 50))
+    assert list(found.update) == list(range(50, 4001, 50))
     assert found.neg_elbo == pytest.approx(kl + reconstruction)
     assert found.weight[20] == pytest.approx(mean(update / 500 for update in range(50)))  # after the first restart
-    assert found.current == pytest.approx(reconstruction + found.weight * kl)
-    assert found.current[found.lowest()] == min(found.current)
+    assert found.loss == pytest.approx(reconstruction + found.weight * kl)
+    assert found.loss[int(found.loss.argmin())] == min(found.loss)
 
 
 def test_the_picture_of_the_losses_says_what_it_shows():
     picture = schedule_pictures.plot_losses("cyclical", seed=1)
-    found = schedule_pictures.losses(durable("toy", "cyclical", 0.0)[1], 4000)
+    found = course(durable("toy", "cyclical", 0.0)[1], 4000)
     _, loss = picture.figure.axes
     assert list(means(loss)["at weight 1 (-ELBO)"].get_ydata()) == list(found.neg_elbo)
-    assert list(means(loss)["at the current weight"].get_ydata()) == list(found.current)
-    low = found.lowest()
-    assert f"lowest at update {found.updates[low]:,}: {found.current[low]:.2f} nats" in picture.alt
+    assert list(means(loss)["at the current weight"].get_ydata()) == list(found.loss)
+    low = int(found.loss.argmin())
+    assert f"lowest at update {found.update[low]:,}: {found.loss[low]:.2f} nats" in picture.alt
     assert "toy language, 20,000 sentences, 4,000 updates, seed 1, cyclical" in picture.alt
     bottom, top = loss.get_ylim()
-    assert bottom < found.current[low] and found.neg_elbo[low] < top
+    assert bottom < found.loss[low] and found.neg_elbo[low] < top

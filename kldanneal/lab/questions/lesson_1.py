@@ -37,7 +37,7 @@ QUESTIONS = {
         why="Up to 10 counts as right.",
     ),
     "told": Question(
-        "Which choice does z of the run at weight 0.25 tell best?",
+        "Of which choice does z of the run at weight 0.25 tell most nats?",
         "tense",
         ["topic", "tense", "adjective", "subject"],
     ),

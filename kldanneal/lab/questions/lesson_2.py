@@ -35,7 +35,7 @@ QUESTIONS = {
         within=10,
     ),
     "cycles": Question(
-        "Pairs of equal shape and discount: in how many of them do the cycles keep more KL than the one ramp?",
+        "Word dropout 0.2, equal shape and discount: in how many pairs do cycles keep more KL than one ramp?",
         "in some",
         ["in none", "in some", "in all"],
     ),

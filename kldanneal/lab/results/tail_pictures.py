@@ -42,8 +42,9 @@ def plot_over_distance() -> Figure:
             runs = durable(corpus, label, word_dropout)
             if runs:
                 over_distance(axes, runs, style, label)
+        axes.legend(frameon=False, fontsize=8, loc="best")
+    for axes in panels:  # once all is drawn: the panels of a row share their limits
         axes.set_ylim(bottom=0)
-        axes.legend(frameon=False, fontsize=8, loc="upper right")
     return figure
 
 

@@ -16,4 +16,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    # Python ends by SIGINT, whatever the status, if a string in exec (imports have them) was interrupted; another resets it.
+    exec("")
+    sys.exit(status)

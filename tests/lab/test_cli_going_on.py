@@ -158,6 +158,23 @@ def test_ctrl_c_between_the_last_words_and_the_first_update(text_file, tmp_path)
     assert f"kldanneal compare --resume --out {out}" in stderr
 
 
+@signals
+def test_ctrl_c_within_an_import_that_executes_a_string(text_file, tmp_path):
+    """Python notes that, and would end by the signal itself, whatever status the command has."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal\n"
+        "from kldanneal.lab.cli import compare\n"
+        "interrupt = 'signal.raise_signal(signal.SIGINT)'\n"
+        "compare.pick_device = lambda name: exec(interrupt, {'signal': signal})\n"
+    )
+    path = os.pathsep.join([str(tmp_path), ENVIRONMENT["PYTHONPATH"]])
+    done = subprocess.run(
+        [sys.executable, "-m", "kldanneal", "compare", "--corpus", text_file, "--out", tmp_path / "out", *TINY],
+        capture_output=True, text=True, env={**ENVIRONMENT, "PYTHONPATH": path}, timeout=120,
+    )  # fmt: skip
+    assert done.stderr.startswith("Interrupted before training began") and done.returncode == 130
+
+
 def test_a_signal_that_is_ignored_stays_ignored(text_file, tmp_path, command):
     """As with nohup, or in the background of a script."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -17,6 +17,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     status = main()
-    # Python ends by SIGINT, whatever the status, if a string in exec (imports have them) was interrupted; another resets it.
-    exec("")
+    # Python ends by SIGINT, whatever the status, if it was executing a string when Ctrl-C came, as imports do.
+    exec("")  # now it was another string
     sys.exit(status)

@@ -63,17 +63,30 @@ def higher(d: Sequence[float], name: str, other: str) -> str:
     return name if low > 0 else other if high < 0 else "no winner"
 
 
+def result(d: Sequence[float], other: str, measure: str = "kl") -> str:
+    """Which of two schedules has the higher value, or the lower upper bound, and in how many seeds.
+
+    If the interval contains 0, no schedule wins. Then the seeds are those of ``cyclical``.
+    """
+    word, sign = ("lower", -1) if MEASURES[measure].bound else ("higher", 1)
+    signed = [sign * each for each in d]
+    which = higher(signed, "cyclical", other)
+    seeds = sum(each < 0 if which == other else each > 0 for each in signed)
+    told = f"{word} in {seeds} of {len(d)} seeds"
+    return f"no winner; `cyclical` {told}" if which not in ("cyclical", other) else f"`{which}` {told}"
+
+
 def table_of_pairs(measures: Sequence[str] = ("kl",), distances: Sequence[int] = (LAST,)) -> str:
     """In Markdown: ``cyclical`` against each other schedule, on every text of which runs are stored.
 
-    The last column says which of the two is higher, then in how many seeds ``cyclical`` is.
+    The last column is :func:`result`.
     """
-    rows = [["text, word dropout; measure; distance", "`cyclical` less", "mean difference", "higher"]]
+    lower = all(MEASURES[measure].bound for measure in measures)
+    head = "result (lower is better)" if lower else "result"
+    rows = [["text, word dropout; measure; distance", "`cyclical` less", "mean difference", head]]
     for corpus, dropout in stored_texts():
         for measure, distance, other in product(measures, distances, OTHERS):
             if len(d := pairs(corpus, dropout, other, measure, distance)) > 1:
                 row = f"{corpus}, {dropout:g}; {MEASURES[measure].heading}; {distance:,}"
-                seeds = f"{sum(each > 0 for each in d)} of {len(d)} seeds"
-                which = higher(d, "`cyclical`", f"`{other}`")
-                rows.append([row, f"`{other}`", with_interval(d), f"{which} ({seeds})"])
+                rows.append([row, f"`{other}`", with_interval(d), result(d, other, measure)])
     return table(rows, "markdown")

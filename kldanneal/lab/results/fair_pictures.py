@@ -72,9 +72,9 @@ def plot_pairs(measure: str = "kl", distance: int = LAST) -> Diagram:
         tidy(axes)
     name = MEASURES[measure].heading
     panels[-1].set_xlabel(
-        f"cyclical less the other: {name} (nats per sentence),\n{distance:,} updates after the last weight below 1"
+        f"cyclical less the other: {name} (nats per sentence),\nat a distance of {distance:,} updates"
     )
-    return Diagram(figure, f"Differences in {name} within seeds, {distance:,} updates after the last low weight. "
+    return Diagram(figure, f"Differences in {name} within seeds, at a distance of {distance:,} updates. "
                            + ". ".join(says) + ".")  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def plot_over_tail(labels: Sequence[str] = ("monotonic-long", "cyclical")) -> Di
         axes.set_title(where(corpus, dropout), fontsize=10, loc="left")
         axes.set_ylabel("held-out KL")
         tidy(axes)
-    panels[-1].set_xlabel("updates at weight 1 since the last lower weight")
+    panels[-1].set_xlabel("distance: updates since the last weight below 1")
     _legend(figure, panels[0], "thin: one seed each; thick: mean; nats per sentence")
     return Diagram(figure, f"Mean KL over {LAST:,} updates at weight 1. " + ". ".join(says) + ".")
 

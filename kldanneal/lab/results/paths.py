@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from kldanneal.lab.drawing import WIDTH, Diagram
 from kldanneal.lab.metrics import COLLAPSED, MEASURES
 from kldanneal.lab.plots import styles, tidy
-from kldanneal.lab.results.fair import pairs, stored_texts, where
+from kldanneal.lab.results.fair import higher, pairs, stored_texts, where
 from kldanneal.lab.results.jobs import from_dict
 from kldanneal.lab.results.parts import TOTALS
 from kldanneal.lab.results.statistics import with_interval
@@ -33,17 +33,26 @@ def updates_at_one(corpus: str, word_dropout: float) -> int:
     return min(END - from_dict(run["job"]).last_low() for run in durable(corpus, "cyclical", word_dropout))
 
 
+def verdict(corpus: str, word_dropout: float) -> str:
+    """Whether the two ways met, and which has the lower -ELBO if the interval of the difference does not contain 0."""
+    differ = apart(corpus, word_dropout)
+    met = "path decides" if all(differ) else "undecided" if any(differ) else "met"
+    lower = higher([-d for d in pairs(corpus, word_dropout, "constant", "neg_elbo", update=END)], *WAYS)
+    return f"{met}; `{lower}` has the lower -ELBO" if lower in WAYS else met
+
+
 def table_of_paths() -> str:
-    """In Markdown: the mean KL at the end of each way, in how many seeds they are apart, and what the bounds say."""
+    """In Markdown: the mean KL at the end of each way, in how many seeds they are apart, the bounds, and a verdict."""
     bounds = ("neg_elbo", "iw_nll")
     rows = [["text, word dropout", *(f"KL after `{way}`" for way in WAYS), "apart",
-             *(f"{MEASURES[bound].heading}: `cyclical` less `constant`" for bound in bounds)]]  # fmt: skip
+             *(f"{MEASURES[bound].heading}: `cyclical` less `constant`" for bound in bounds), "verdict"]]  # fmt: skip
     for corpus, dropout in stored_texts():
         kl = [mean(at_update(run, "kl", END) for run in durable(corpus, way, dropout)) for way in WAYS]
         differ = apart(corpus, dropout)
         differences = [pairs(corpus, dropout, "constant", bound, update=END) for bound in bounds]
         rows.append([f"{corpus}, {dropout:g}", *(f"{value:.2f}" for value in kl),
-                     f"{sum(differ)} of {len(differ)} seeds", *map(with_interval, differences)])  # fmt: skip
+                     f"{sum(differ)} of {len(differ)} seeds", *map(with_interval, differences),
+                     verdict(corpus, dropout)])  # fmt: skip
     return table(rows, "markdown")
 
 

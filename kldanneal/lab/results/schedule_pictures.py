@@ -59,7 +59,7 @@ def plot_ramps(distance: int, stored: FairMap | None = None) -> Diagram:
             says.append(f"word dropout {word_dropout:g}, {shape}: {_in_words(stored.sizes, means)}")
 
     figure = _panels(stored, distance, "total_steps of one ramp (updates)", stored.sizes, lines)
-    return Diagram(figure, f"KL against the length of one ramp, {distance:,} updates after the last low weight. "
+    return Diagram(figure, f"KL against the length of one ramp, at a distance of {distance:,} updates. "
                            f"{_runs(stored)}. " + ". ".join(says) + ".")  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def plot_discounts(distance: int, stored: FairMap | None = None) -> Diagram:
             says.append(f"word dropout {word_dropout:g}, {label}: {_in_words(discounts, means)}")
 
     figure = _panels(stored, distance, "discount: the sum of 1 - β", discounts, lines)
-    return Diagram(figure, f"KL against the discount, {distance:,} updates after the last low weight, means over the "
+    return Diagram(figure, f"KL against the discount, at a distance of {distance:,} updates, means over the "
                            f"shapes. {_runs(stored)}. " + ". ".join(says) + ".")  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def _panels(
         axes.minorticks_off()
         tidy(axes)
     panels[0].annotate("collapsed below", (ticks[0], COLLAPSED), xytext=(0, 3), textcoords="offset points", fontsize=9)
-    panels[-1].set_xlabel(f"{xlabel};\nKL in nats per sentence, {distance:,} updates after the last low weight")
+    panels[-1].set_xlabel(f"{xlabel};\nKL in nats per sentence, at a distance of {distance:,} updates")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=10,
                   title=_runs(stored), title_fontsize=9)  # fmt: skip

@@ -73,8 +73,8 @@ class ScheduleExplorer(TrainingPanel):
                                            f"A weight below 1 is held for {QUICK.steps:,} updates, then it is 1"),
                 "word_dropout": controls.choice("word dropout", [(one, f"{one:g}") for one in dropouts], dropouts[0],
                                                 "The share of the decoder's input words that are hidden in training"),
-                "distance": controls.steps("since last low weight", distances, distances[len(distances) // 2],
-                                           "updates", "Updates at weight 1 since the last update with a lower weight"),
+                "distance": controls.steps("distance", distances, distances[len(distances) // 2],
+                                           "updates", "Updates since the last one with a weight below 1"),
                 "ratio": controls.slider("share of ramp", 1, 0.05, 1, 0.05, "",
                                          "The share of the ramp's or cycle's length in which the weight rises"),
                 "baseline": controls.slider("first weight", 0, 0, 1, 0.05, "", "The weight at the first update"),
@@ -233,11 +233,7 @@ class ScheduleExplorer(TrainingPanel):
 
     def _found(self, plan: "Plan", match: Match | None, found: list[dict], moment: records.Moment | None) -> list[str]:
         """What is known of this schedule, and what that rests on."""
-        at = (
-            f"{self['distance']:,} updates after the last low weight"
-            if plan.low
-            else f"after {self['distance']:,} updates"
-        )
+        at = f"at distance {self['distance']:,}" if plan.low else f"after {self['distance']:,} updates"
         if moment:
             m = moment.metrics
             text = f"Trained here, {at}: KL {records.shown(m, 'kl')}; {fate(m.kl)}."

@@ -45,7 +45,7 @@ def outcome_chart(
         reconstruction.append(charts.curve(history, "reconstruction", "purple", 20, width=2.2))
         legend.append({"text": "trained here", "color": "purple"})
     rules = [{"y": COLLAPSED, "text": "collapsed below"}]
-    rules += [{"x": plan.low, "text": "last low weight"}] if plan.low else []
+    rules += [{"x": plan.low, "text": "last weight below 1"}] if plan.low else []
     alt = f"KL weight, KL and reconstruction over {length:,} updates: {widget.name()}."
     entropy = [{"y": toy.ENTROPY, "text": "entropy"}]
     panels = [
@@ -62,7 +62,7 @@ def numbers_table(found: Sequence[dict], moment: records.Moment | None, distance
     columns += [(f"trained here, update {moment.update:,}", moment.metrics)] if moment else []
     rows = [{"cells": [MEASURES[name].heading, *(records.shown(values, name) for _, values in columns)]}
             for name in records.NAMES] if columns else []  # fmt: skip
-    return {"caption": f"{distance:,} updates since the last low weight, in nats per sentence",
+    return {"caption": f"At distance {distance:,}, in nats per sentence",
             "head": ["", *(title for title, _ in columns)], "rows": rows}  # fmt: skip
 
 

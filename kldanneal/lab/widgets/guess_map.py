@@ -39,13 +39,13 @@ class GuessMap:
         known = {cell: kl for cell, kl in found.items() if kl is not None}
         right = sum((cell in self.marked) == (kl >= COLLAPSED) for cell, kl in known.items())
         if self.marked:
-            self.score = f"Your guess: {right} of {len(known)} right, {distance:,} updates after the last low weight."
+            self.score = f"Your guess: {right} of {len(known)} right, at distance {distance:,}."
         self.covered = False
 
     def shown(self, here: Cell, word_dropout: float, distance: int) -> dict[str, Any]:
         """The grid for the page; ``here`` is the cell that the controls show."""
         rows = self.cells()
-        state = "covered: mark where it will survive" if self.covered else f"{distance:,} updates at weight 1"
+        state = "covered: mark where it will survive" if self.covered else f"distance {distance:,}"
         shown = [[cell and self._one(cell, here, word_dropout, distance) for cell in row] for row in rows]
         columns = [f"{size:,}" for size in self.stored.sizes]
         columns += [""] * (max(map(len, rows), default=0) - len(columns))

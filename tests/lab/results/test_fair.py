@@ -57,8 +57,20 @@ def test_the_higher_one_by_the_interval():
 def test_the_table_of_pairs(known):
     lines = fair.table_of_pairs(distances=[2000]).splitlines()
     assert len(lines) == 4
-    assert lines[2] == "| toy, 0; KL; 2,000 | `monotonic` | +0.40 [+0.40, +0.40] | `cyclical` (3 of 3 seeds) |"
-    assert with_interval([-0.3, 0.2]) in lines[3] and "no winner (1 of 2 seeds)" in lines[3]
+    assert lines[2] == "| toy, 0; KL; 2,000 | `monotonic` | +0.40 [+0.40, +0.40] | `cyclical` higher in 3 of 3 seeds |"
+    assert with_interval([-0.3, 0.2]) in lines[3] and "no winner; `cyclical` higher in 1 of 2 seeds" in lines[3]
+
+
+def test_the_result_counts_the_seeds_of_the_winner_and_a_lower_bound_wins():
+    below = [-0.1, -0.2, -0.3, -0.2]
+    assert fair.result(below, "other") == "`other` higher in 4 of 4 seeds"
+    assert fair.result(below, "other", "neg_elbo") == "`cyclical` lower in 4 of 4 seeds"
+    assert fair.result([-0.1, 0.2, 0.3], "other", "iw_nll") == "no winner; `cyclical` lower in 1 of 3 seeds"
+
+
+def test_the_heading_says_that_lower_is_better_for_bounds_only(known):
+    heads = [fair.table_of_pairs([measure], [2000]).splitlines()[0] for measure in ("kl", "neg_elbo")]
+    assert heads[0].endswith("| result |") and heads[1].endswith("| result (lower is better) |")
 
 
 def test_the_two_runs_are_grey_until_their_weights_differ():
@@ -79,7 +91,7 @@ def test_a_bar_is_the_interval_and_a_circle_a_seed():
     assert list(circles.get_xdata()) == d and short_line.get_xdata()[0] == mean(d)
     assert f"[{bar.get_xdata()[0]:+.2f}, {bar.get_xdata()[1]:+.2f}]" in with_interval(d)
     assert len(figure.axes) == len(fair.stored_texts())
-    assert f"{mean(d):+.2f}" in alt and "2,000 updates after the last low weight" in alt
+    assert f"{mean(d):+.2f}" in alt and "at a distance of 2,000 updates" in alt
 
 
 def test_the_tail_has_a_panel_for_each_text():

@@ -7,7 +7,7 @@ import pytest
 
 from kldanneal.lab.results import fair, paths, tail
 from kldanneal.lab.results.jobs import Job
-from kldanneal.lab.results.paths import apart, plot_paths, table_of_paths, updates_at_one
+from kldanneal.lab.results.paths import apart, plot_paths, table_of_paths, updates_at_one, verdict
 from kldanneal.lab.results.stored import as_stored
 
 
@@ -44,6 +44,18 @@ def test_the_table_has_both_ends_and_the_differences(two_seeds):
     row = [cell.strip() for cell in table_of_paths().splitlines()[-1].strip("|").split("|")]
     assert row[:4] == ["toy, 0", "0.12", "0.02", "1 of 2 seeds"]
     assert row[4].startswith("+0.00 [") or row[4].startswith("-0.00 [")
+    assert row[6] == "undecided"
+
+
+@pytest.mark.parametrize(("kl", "bound", "said"), [
+    (0.05, 13.65, "met; `constant` has the lower -ELBO"),
+    (0.5, 13.55, "path decides; `cyclical` has the lower -ELBO"),
+])  # fmt: skip
+def test_the_verdict_names_the_lower_bound(monkeypatch, kl, bound, said):
+    ends = {"constant": (0.01, 13.6), "cyclical": (kl, bound), "monotonic-long": (kl, bound)}
+    runs = [run(label, seed, of, elbo + seed / 1000) for label, (of, elbo) in ends.items() for seed in (0, 1)]
+    monkeypatch.setattr(tail, "load_runs", lambda part: runs)
+    assert verdict("toy", 0.0) == said
 
 
 def test_the_picture_has_the_weights_and_every_seed(two_seeds):

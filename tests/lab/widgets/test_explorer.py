@@ -61,7 +61,7 @@ def test_a_schedule_on_the_grid_shows_its_own_stored_numbers(make, stored):
     widget = make()
     widget["course"], widget["shape"], widget["size"], widget["distance"] = "in cycles", "cosine", 500, 4000
     kl = stored.kl(widget.cell(), 0.0, 4000)
-    assert f"4,000 updates after the last low weight: KL {kl:.3f}; it survives. 2 seeds" in widget.words()
+    assert f"At distance 4,000: KL {kl:.3f}; it survives. 2 seeds" in widget.words()
     assert found(widget) and "Close to" not in widget.words()
 
 
@@ -178,7 +178,7 @@ def test_what_it_trained_is_shown_with_its_update(make, tiny_corpus):
     alone = Run(tiny_corpus, plan.job.schedule(), settings, seed=0, device="cpu").fit(until=plan.low + 20)
     metrics = evaluate(alone.model, tiny_corpus.test)
     assert widget.record.last("run") == (plan.low + 20, metrics)
-    assert f"Trained here, 20 updates after the last low weight: KL {metrics.kl:.3f}" in widget.words()
+    assert f"Trained here, at distance 20: KL {metrics.kl:.3f}" in widget.words()
     row = widget.contents["table:history"]["rows"][0]["cells"]
     assert row[1:4] == [f"{plan.low + 20}", f"{plan.low + 20}", f"{metrics.kl:.3f}"]
     assert widget.record.at("run", plan.low).update == plan.low  # measured on the way as well

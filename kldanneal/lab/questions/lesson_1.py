@@ -22,11 +22,11 @@ QUESTIONS = {
     ),
     "bump": Question(
         "Weight 1 from the start: what does the KL do in the first 100 updates?",
-        "it rises, then falls to 0",
-        ["it only falls", "it rises, then falls to 0", "it rises and stays"],
+        "it rises to a peak, then falls",
+        ["it only falls", "it rises to a peak, then falls", "it stays near 0"],
     ),
     "exchange": Question(
-        "Each sentence gets the code of another one, where the KL is highest. What does this cost?",
+        "At the highest KL of the run, each sentence gets the code of another one. What does this cost?",
         "almost nothing",
         ["almost nothing", "about the KL", "more than the KL"],
     ),

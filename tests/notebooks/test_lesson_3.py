@@ -20,10 +20,10 @@ def test_ahead_of_the_short_ramp_and_not_of_the_long_one():
     short, long = numbers(DIFFERENCE, output(LESSON, "within-seeds"))
     assert short[1] > 0.05
     assert long[1] < -0.05 and long[2] > 0.05
-    for text, other, _, higher in rows(output(LESSON, "pairs-table")):
+    for text, other, _, result in rows(output(LESSON, "pairs-table")):
         if text.startswith("toy"):
-            assert (higher == "`cyclical` (5 of 5 seeds)") == (other == "monotonic")
-            assert higher.startswith("no winner (") == (other == "monotonic-long")
+            assert (result == "`cyclical` higher in 5 of 5 seeds") == (other == "monotonic")
+            assert result.startswith("no winner; `cyclical` higher in ") == (other == "monotonic-long")
 
 
 def test_the_kl_fades_without_word_dropout_and_lasts_with_it():
@@ -49,7 +49,8 @@ def test_on_docstrings_the_long_ramp_keeps_more_kl_and_has_the_higher_bound():
     )
     assert len(kl) == len(bounds) == 4
     near = [row for row in kl if "; 2,000" in row[0]]
-    assert [row[3] for row in near + bounds] == ["`monotonic-long` (0 of 5 seeds)"] * 6
+    assert [row[3] for row in near] == ["`monotonic-long` higher in 5 of 5 seeds"] * 2
+    assert [row[3] for row in bounds] == ["`cyclical` lower in 5 of 5 seeds"] * 4
     assert all(numbers(DIFFERENCE, row[2])[0][2] < -0.02 for row in near + bounds)
     in_all = numbers(DIFFERENCE, output(LESSON, "bounds-in-all"))
     assert len(in_all) == 2 and all(low < 0 < high for _, low, high in in_all)
@@ -69,4 +70,5 @@ def test_no_winner_by_the_bounds():
     assert len(found) == 8
     for row in found:
         ((mean, _, _),) = numbers(DIFFERENCE, row[2])
-        assert abs(mean) <= 0.04 and row[3].startswith("no winner (")
+        assert abs(mean) <= 0.04 and row[3].startswith("no winner; `cyclical` lower in ")
+    assert "| result (lower is better) |" in output(LESSON, "bounds").splitlines()[0]

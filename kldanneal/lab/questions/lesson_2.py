@@ -20,7 +20,6 @@ QUESTIONS = {
         "the first time?",
         "in epoch 1",
         ["in epoch 1", "at the start of epoch 2", "at the start of epoch 3"],
-        why="total_steps counts calls of step().",
     ),
     "rescue": Question(
         "One ramp of 250 updates, then 1,000 updates at weight 1. Which shape keeps a KL of 0.1 nats?",
@@ -31,7 +30,6 @@ QUESTIONS = {
     "partner": Question(
         "4 cycles of 1,000 updates, ratio 0.5. How long is the one linear ramp of the same discount?",
         2000,
-        why="Each cycle has a ramp of 500 updates.",
         within=10,
     ),
     "cycles": Question(
@@ -43,6 +41,5 @@ QUESTIONS = {
         "4 cycles in 4,000 updates. When is the loss at the current weight lowest?",
         "soon after the last restart",
         ["in the first ramp", "soon after the last restart", "at the very end"],
-        why="The weight is low there, so the KL hardly counts.",
     ),
 }

@@ -83,7 +83,7 @@ def table_of_pairs(measures: Sequence[str] = ("kl",), distances: Sequence[int] =
     """
     lower = all(MEASURES[measure].bound for measure in measures)
     head = "result (lower is better)" if lower else "result"
-    rows = [["text, word dropout; measure; distance", "`cyclical` less", "mean difference", head]]
+    rows = [["text, word dropout; measure; distance", "`cyclical` minus", "mean difference", head]]
     for corpus, dropout in stored_texts():
         for measure, distance, other in product(measures, distances, OTHERS):
             if len(d := pairs(corpus, dropout, other, measure, distance)) > 1:

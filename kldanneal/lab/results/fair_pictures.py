@@ -50,7 +50,7 @@ def plot_two_runs(names: Sequence[str] = ("monotonic", "cyclical"), seed: int = 
 
 
 def plot_pairs(measure: str = "kl", distance: int = LAST) -> Diagram:
-    """``cyclical`` less each other schedule at a distance: a circle for each seed, a bar for the 95 % interval."""
+    """``cyclical`` minus each other schedule at a distance: a circle for each seed, a bar for the 95 % interval."""
     texts = stored_texts()
     figure = Figure(figsize=(WIDTH, 0.8 + 1.25 * len(texts)), layout="constrained")
     panels = figure.subplots(len(texts), sharex=True, squeeze=False)[:, 0]
@@ -64,15 +64,15 @@ def plot_pairs(measure: str = "kl", distance: int = LAST) -> Diagram:
             axes.plot(d, [y] * len(d), "o", color=colour, fillstyle="none", markersize=6)
             axes.plot(mean(d), y, "|", color=colour, markersize=16, markeredgewidth=2)
             low, high = interval(d)
-            says.append(f"{where(corpus, dropout)}, less {other}: {mean(d):+.2f}, interval {low:+.2f} to {high:+.2f}")
+            says.append(f"{where(corpus, dropout)}, minus {other}: {mean(d):+.2f}, interval {low:+.2f} to {high:+.2f}")
         axes.axvline(0, color="#555555", linewidth=1)
-        axes.set(yticks=range(len(found)), yticklabels=[f"less {other}" for other in found],
+        axes.set(yticks=range(len(found)), yticklabels=[f"minus {other}" for other in found],
                  ylim=(len(found) - 0.5, -0.5))  # fmt: skip
         axes.set_title(where(corpus, dropout), fontsize=10, loc="right")
         tidy(axes)
     name = MEASURES[measure].heading
     panels[-1].set_xlabel(
-        f"cyclical less the other: {name} (nats per sentence),\nat a distance of {distance:,} updates"
+        f"cyclical minus the other: {name} (nats per sentence),\nat a distance of {distance:,} updates"
     )
     return Diagram(figure, f"Differences in {name} within seeds, at a distance of {distance:,} updates. "
                            + ". ".join(says) + ".")  # fmt: skip

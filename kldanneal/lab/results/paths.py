@@ -45,7 +45,7 @@ def table_of_paths() -> str:
     """In Markdown: the mean KL at the end of each way, in how many seeds they are apart, the bounds, and a verdict."""
     bounds = ("neg_elbo", "iw_nll")
     rows = [["text, word dropout", *(f"KL after `{way}`" for way in WAYS), "apart",
-             *(f"{MEASURES[bound].heading}: `cyclical` less `constant`" for bound in bounds), "verdict"]]  # fmt: skip
+             *(f"{MEASURES[bound].heading}: `cyclical` minus `constant`" for bound in bounds), "verdict"]]  # fmt: skip
     for corpus, dropout in stored_texts():
         kl = [mean(at_update(run, "kl", END) for run in durable(corpus, way, dropout)) for way in WAYS]
         differ = apart(corpus, dropout)

@@ -43,6 +43,13 @@ def test_the_two_paths_have_met_or_not():
     found = {row[0]: row[1:] for row in rows(output(LESSON, "paths-table"))}
     assert found["toy, 0"][2] == "3 of 5 seeds" and found["toy, 0.2"][2] == "5 of 5 seeds"
     assert found["docstrings, 0"][2].startswith("0 of ")
+    verdicts = {text: row[5] for text, row in found.items()}
+    assert verdicts == {
+        "toy, 0": "undecided",
+        "toy, 0.2": "path decides",
+        "docstrings, 0": "met",
+        "docstrings, 0.2": "path decides; `constant` has the lower -ELBO",
+    }
     assert float(found["docstrings, 0"][0]) < 0.1 and float(found["docstrings, 0"][1]) < 0.1
     for text in ("toy, 0", "toy, 0.2"):
         ((mean, low, high),) = numbers(DIFFERENCE, found[text][3])

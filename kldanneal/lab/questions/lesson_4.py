@@ -6,13 +6,11 @@ QUESTIONS = {
     "used": Question(
         "The data have variances 6, 4, 2.5, 1.5 and 0.4. With β = 1 and σ² = 1, how many dimensions have a KL above 0?",
         4,
-        why="The variance of four directions is above 1.",
     ),
     "schedules": Question(
         "Four trainings end at weight 1. Which one ends with the lowest KL?",
         "all end with the same KL",
         ["constant", "monotonic", "cyclical", "collapsed first", "all end with the same KL"],
-        why="The schedule changes the way, not the end. A collapsed state is no trap here.",
     ),
     "score": Question(
         "You train at β = 0.25, 1 and 4, and score each model at weight 1. Which has the lowest -ELBO?",
@@ -24,12 +22,10 @@ QUESTIONS = {
         "Without word dropout: in how many seeds do the KLs differ by 0.1 nats or more at the end?",
         "in some",
         ["in none", "in some", "in all"],
-        why="The path still shows after 8,500 updates at weight 1.",
     ),
     "case": Question(
         "Your KL is 0.001. A ramp and a long tail at weight 1 lead back to it, and to the same -ELBO. Why?",
         "this model gains little from z",
         ["this model gains little from z", "the schedule was too short", "the text has nothing to say"],
-        why="Both paths end in the same place.",
     ),
 }

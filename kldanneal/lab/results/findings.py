@@ -16,6 +16,7 @@ from kldanneal.lab.results import (
     evidence,
     keeping,
     lasting,
+    paths,
     penn_treebank,
     pictures,
     tail_pictures,
@@ -71,6 +72,12 @@ All measures are in nats per sentence, on 1,000 held-out sentences, at KL weight
 *Holds* means in every run, *does not hold* in none. Where the verdict is *depends*, read the numbers.
 
 {claims.table_of_claims()}
+
+Our hypothesis was that the decoder decides whether a model that uses z can last, and that it cannot without word
+dropout; the schedule would decide only which of two states training ends in, or how soon. If so, runs with cycles and
+runs without must end in the same KL at word dropout 0. With word dropout they may differ.
+
+{paths.against_the_hypothesis()}
 
 ## Does the KL last?
 
@@ -153,8 +160,8 @@ def _sizes() -> str:
     own = Settings()
     return f"""\
 Unless a section says otherwise, the model has word vectors of {own.embedding}, LSTMs of {own.hidden} (encoder and
-decoder) and {own.latent} latent dimensions. Adam trains it with a learning rate of {own.lr:g} and {own.batch_size} sentences an
-update."""
+decoder) and {own.latent} latent dimensions. It is trained by Adam (learning rate {own.lr:g}) with {own.batch_size}
+sentences an update."""
 
 
 def _part(part: str, section: Callable[[], str]) -> str:

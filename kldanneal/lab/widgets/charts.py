@@ -84,7 +84,9 @@ def curve(history: History, column: str, color: str, window: int = WINDOW, **loo
 
 
 def picture(charts: Sequence[Chart], caption: str) -> bytes:
-    """Charts one below the other as a PNG, with a caption; for a reader who has no kernel."""
+    """Charts one below the other as a PNG, with a caption; for a reader without a kernel; no empty panels."""
+    charts = [{**chart, "panels": [*filter(_shows, chart["panels"])]} for chart in charts]
+    charts = [chart for chart in charts if chart["panels"]]
     panels = [(chart, one, i) for chart in charts for i, one in enumerate(chart["panels"])]
     text = textwrap.fill(caption, 88)
     inches = [one["height"] / 75 for _, one, _ in panels]
@@ -104,6 +106,10 @@ def picture(charts: Sequence[Chart], caption: str) -> bytes:
             axis.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8)
     figure.align_ylabels()
     return small_png(figure, colors=32, dpi=80)
+
+
+def _shows(one: Mapping[str, Any]) -> bool:
+    return any(one.get("bars", ())) or any(len(drawn["x"]) for drawn in one.get("lines", ()))
 
 
 def _draw(axis: Any, chart: Chart, one: Mapping[str, Any]) -> None:

@@ -24,8 +24,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 MODULES = $(subst /,.,$(patsubst %/__init__,%,$(basename $(shell \
   find kldanneal -name '*.py' ! -name '__main__.py' ! -name '_[a-z]*' | sort))))
 
-.PHONY: help lab page site test test-browser test-colab test-package docs compare evidence runs repeat results \
-  bench soak assignment grade address clean
+.PHONY: help lab page site test test-browser test-colab test-package tools browser-tools colab-tools package-tools \
+  docs compare evidence runs repeat results bench soak assignment grade address clean
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -54,8 +54,24 @@ test: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest $(ARGS)
 
-#: make test-browser  move every widget and the page in Chromium; as root with apt-get, it installs Chromium
-test-browser: $(READY)
+#: make test-browser  move every widget and the page in Chromium
+test-browser: browser-tools
+	$(BIN)/python -m pytest -rs tests/browser
+
+#: make test-colab    the notebooks as in Colab: a google.colab that is imitated, and ipywidgets 7.7
+test-colab: export IPYWIDGETS7 = $(CURDIR)/.venv/ipywidgets7
+test-colab: colab-tools
+	PYTHONPATH=$$IPYWIDGETS7 $(BIN)/python -m pytest tests/lab/widgets
+	$(BIN)/python -m pytest tests/colab
+
+#: make test-package  build the sdist and the wheel, and use them elsewhere; ask repo2docker what Binder would do
+test-package: package-tools
+	$(BIN)/python -m pytest tests/package
+
+#: make tools         install what the three above need besides; as root with apt-get, Chromium too
+tools: browser-tools colab-tools package-tools
+
+browser-tools: $(READY)
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
 	  command -v $$name >/dev/null && exit 0; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -63,20 +79,14 @@ test-browser: $(READY)
 	  apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; fi || true
 	@$(BIN)/python -c "import axe_playwright_python, playwright" 2>/dev/null || \
 	  $(PIP) --quiet --editable ".[browser]" || true
-	$(BIN)/python -m pytest -rs tests/browser
 
-#: make test-colab    the notebooks as in Colab: a google.colab that is imitated, and ipywidgets 7.7
-test-colab: export IPYWIDGETS7 = $(CURDIR)/.venv/ipywidgets7
-test-colab: $(READY)
-	test -d $$IPYWIDGETS7 || $(PIP) --quiet --no-deps --target $$IPYWIDGETS7 ipywidgets==7.7.1 ipython_genutils
-	PYTHONPATH=$$IPYWIDGETS7 $(BIN)/python -m pytest tests/lab/widgets
-	$(BIN)/python -m pytest tests/colab
+colab-tools: $(READY)
+	@test -d .venv/ipywidgets7 || \
+	  $(PIP) --quiet --no-deps --target .venv/ipywidgets7 ipywidgets==7.7.1 ipython_genutils
 
-#: make test-package  build the sdist and the wheel, and use them elsewhere; ask repo2docker what Binder would do
-test-package: $(READY)
+package-tools: $(READY)
 	@$(BIN)/python -c "import build.env, pdoc, repo2docker, twine" 2>/dev/null || \
 	  $(PIP) --quiet --editable ".[package]"
-	$(BIN)/python -m pytest tests/package
 
 #: make docs          the documentation of every module, as pages in build/docs
 docs: $(READY)

@@ -167,7 +167,8 @@ def _kept(names: Sequence[tuple[str, str]], source: str) -> list[Row]:
                 f"toy, after 4,000 updates: KL {_list(runs, 'kl', 0)}; -ELBO {_list(runs, 'neg_elbo', 0)}; after "
                 f"{LAST:,} more at weight 1: KL {_list(runs, 'kl', LAST)}; -ELBO {_list(runs, 'neg_elbo', LAST)}"
             )
-            rows.append((claim, source, verdict([at(run, "kl", 0) >= COLLAPSED for run in runs]), numbers))
+            now, later = (verdict([at(run, "kl", d) >= COLLAPSED for run in runs]) for d in (0, LAST))
+            rows.append((claim, source, f"{now} while it is on; {later} {LAST:,} updates later", numbers))
     return rows
 
 

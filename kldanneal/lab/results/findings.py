@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from kldanneal.lab.files import write_atomically
+from kldanneal.lab.metrics import COLLAPSED
 from kldanneal.lab.results import (
     bounds,
     budgets,
@@ -15,13 +16,16 @@ from kldanneal.lab.results import (
     evidence,
     keeping,
     lasting,
+    paths,
     penn_treebank,
     pictures,
     tail_pictures,
 )
 from kldanneal.lab.results.evidence import load_evidence
+from kldanneal.lab.results.fair_map import load_map
 from kldanneal.lab.results.pool import stored_at
-from kldanneal.lab.results.tail import load_runs
+from kldanneal.lab.results.tail import LAST, STILL, load_runs
+from kldanneal.lab.training.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 
@@ -49,17 +53,31 @@ All measures are in nats per sentence, on 1,000 held-out sentences, at KL weight
 - **low update**: an update with a KL weight below 1, or with free bits.
 - **distance**: the number of updates since the last low update. Under a constant weight of 1 it is the number of
   updates since the start. Schedules are compared at equal distance.
-- **KL**: KL(q(z|x) || p(z)). The posterior counts as collapsed if it is below 0.1.
+- **KL**: KL(q(z|x) || p(z)).
 - **-ELBO**: reconstruction term plus KL, an upper bound of -log p(x).
 - **-log p(x)**: estimated by importance weighting with 20 samples of z from q(z|x): a tighter upper bound.
-- ± is the standard deviation over seeds. In brackets: the 95 % interval (Student's t) of the mean difference within
-  seeds. The sign of a rounded 0.00 says on which side of 0 the number lies.
+- **collapsed**: the KL is below {COLLAPSED}. A remedy **keeps the KL up** if it is not.
+- **plateau**, or **lasts**: the KL changes by less than {100 * STILL:.0f} % from distance {LAST // 2:,} to {LAST:,},
+  and is not collapsed. **Falling** and **rising**: it changes by more.
+- **the same KL**: the two differ by less than {COLLAPSED}.
+- **half is lost at**: the distance at which the KL is half of what it was at the last low update. The number is the
+  median over the seeds that were not collapsed there, and in brackets their range.
+- ± is the standard deviation over seeds. Elsewhere in brackets: the 95 % interval (Student's t) of the mean difference
+  within seeds. The sign of a rounded 0.00 says on which side of 0 the number lies.
+
+{_sizes()}
 
 ## Which claims hold
 
 *Holds* means in every run, *does not hold* in none. Where the verdict is *depends*, read the numbers.
 
 {claims.table_of_claims()}
+
+Our hypothesis was that the decoder decides whether a model that uses z can last, and that it cannot without word
+dropout; the schedule would decide only which of two states training ends in, or how soon. If so, runs with cycles and
+runs without must end in the same KL at word dropout 0. With word dropout they may differ.
+
+{paths.against_the_hypothesis()}
 
 ## Does the KL last?
 
@@ -99,9 +117,10 @@ Do not compare these levels with ours: preprocessing, vocabulary and model sizes
 
 ## Snapshots at the end of the schedule
 
-{evidence.about(runs)} These numbers do not say whether the KL lasts. Here, *docstrings* are summary lines only. *Penn
-Treebank* is a sample: 2,742 sentences of its validation and test sections. Its numbers cannot be compared with
-published ones.
+{evidence.about(runs)} These numbers do not say whether the KL lasts. The schedules have
+the names that they have above, but these are other runs, of an earlier version, without a tail. Here, *docstrings* are
+summary lines only, without dropout. *Penn Treebank* is a sample: 2,742 sentences of its validation and test sections.
+Its numbers cannot be compared with published ones.
 
 {evidence.claims(runs)}
 
@@ -137,6 +156,14 @@ Each cell is the difference to the monotonic weight with a constant learning rat
 """
 
 
+def _sizes() -> str:
+    own = Settings()
+    return f"""\
+Unless a section says otherwise, the model has word vectors of {own.embedding}, LSTMs of {own.hidden} (encoder and
+decoder) and {own.latent} latent dimensions. It is trained by Adam (learning rate {own.lr:g}) with {own.batch_size}
+sentences an update."""
+
+
 def _part(part: str, section: Callable[[], str]) -> str:
     """A section with its source and the commands that make it; one line if nothing was trained yet."""
     if not stored_at(part).exists():
@@ -170,8 +197,8 @@ A schedule for 4,000 updates, then weight 1 up to 12,000. `monotonic`: a ramp ov
 
 {lasting.durability()}
 
-The distance at which half of the KL is lost: the median over seeds, and their range. *Collapsed*: below 0.1. *Plateau*:
-the KL changed by less than a tenth from distance 4,000 to 8,000. {lasting.entropy()}
+At equal distance the models have not had equally many updates (column *updates then*), and a bound falls with each.
+Compare bounds in *Differences within seeds*, where both counts are equal in turn. {lasting.entropy()}
 
 ### The same runs at equal numbers of updates
 
@@ -189,26 +216,31 @@ the KL changed by less than a tenth from distance 4,000 to 8,000. {lasting.entro
 
 ### Control: a learning rate that falls to 0
 
-Toy language, word dropout 0, `cyclical`. The learning rate falls in a line from update 4,000 to 8,000.
+Toy language, word dropout 0, `cyclical`, seeds 0 to 2. The learning rate falls in a line from update 4,000 to 8,000.
 
 {lasting.decay()}"""
 
 
 def _remedies() -> str:
     return f"""\
-Toy language. Each remedy for 4,000 updates, then weight 1, no free bits. The word dropout stays to the end.
+Toy language. Each remedy for 4,000 updates, then weight 1, no free bits: *later* counts from there.
+Word dropout 0.5 stays to the end, at weight 1 throughout.
 
 {lasting.remedies()}"""
 
 
 def _map() -> str:
-    return """\
+    return f"""\
 Small runs (embedding and hidden 32, learning rate 0.01) on the toy language: 3 shapes, 6 values of `total_steps`, once
 or in 4 cycles (a ramp over half of each), and constant weights; each with a tail of 4,000 updates at weight 1.
 
 ![Held-out KL against total_steps and against the discount](figures/map.png)
 
-*Word dropout 0, 1,000 updates after the last low weight. The discount is the sum of 1 - weight over all updates.*"""
+*Word dropout 0, 1,000 updates after the last low weight. The discount is the sum of 1 - weight over all updates.*
+
+{lasting.on_the_map(load_map())}
+
+Means over the seeds; the last column names the shape and `total_steps`, or the weight."""
 
 
 def _budgets() -> str:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from statistics import mean
 
 from kldanneal.lab.corpora.toy import ENTROPY
-from kldanneal.lab.metrics import MEASURES
+from kldanneal.lab.metrics import COLLAPSED, MEASURES
 from kldanneal.lab.results import fair
 from kldanneal.lab.results.factorial import docstrings, table_of_effects
+from kldanneal.lab.results.fair_map import FairMap
+from kldanneal.lab.results.jobs import from_dict
 from kldanneal.lab.results.parts import DURABILITY, TOTALS
 from kldanneal.lab.results.statistics import mean_and_spread, with_interval
 from kldanneal.lab.results.tail import (
@@ -14,8 +16,10 @@ from kldanneal.lab.results.tail import (
     Run,
     at,
     at_update,
+    counted,
+    course,
     durable,
-    endings,
+    ending,
     half_distances,
     load_about,
     load_runs,
@@ -35,14 +39,15 @@ REMEDIES = (
 def durability() -> str:
     """The KL at growing distance from the last low update, when half of it is lost, and where it ends."""
     rows = [["corpus", "word dropout", "schedule", "seeds", *(f"KL at {distance:,}" for distance in SHOWN),
-             "half is lost at", f"at {LAST:,}", "-ELBO there", "-log p(x) there"]]  # fmt: skip
+             "half is lost at", f"at {LAST:,}", "updates then", "-ELBO then", "-log p(x) then"]]  # fmt: skip
     for corpus, word_dropout, labels in DURABILITY:
         for label in labels:
             if found := durable(corpus, label, word_dropout):
                 kl = [_of(found, "kl", distance, 2) for distance in SHOWN]
                 bounds = [_of(found, measure, LAST, 2) for measure in ("neg_elbo", "iw_nll")]
                 rows.append([corpus, f"{word_dropout:g}", f"`{label}`", str(len(found)), *kl,
-                             half_distances(found), endings(found), *bounds])  # fmt: skip
+                             half_distances(found), counted([*map(ending, found)]),
+                             f"{from_dict(found[0]['job']).last_low() + LAST:,}", *bounds])  # fmt: skip
     return table(rows, "markdown")
 
 
@@ -92,24 +97,37 @@ def decay() -> str:
 
 def remedies() -> str:
     """What was tried for 4,000 updates; then a weight of 1. The word dropout stays."""
-    rows = [["for 4,000 updates", "seeds", *(f"KL at {distance:,}" for distance in SHOWN), "half is lost at",
-             f"at {LAST:,}", "-ELBO at 0", "-log p(x) at 0", "-log p(x) there"]]  # fmt: skip
+    rows = [["for 4,000 updates", "seeds", *(f"KL {later:,} later" for later in SHOWN), "half is lost after",
+             f"{LAST:,} later", "-ELBO 0 later", "-log p(x) 0 later", f"-log p(x) {LAST:,} later"]]  # fmt: skip
     for label in REMEDIES:
         if found := select(load_runs("remedies"), "toy", label):
-            first = at if label != "word dropout 0.5" else _first
-            rows.append([label, str(len(found)),
-                         *(mean_and_spread([first(run, "kl", d) if d == 0 else at(run, "kl", d) for run in found], 2)
-                           for d in SHOWN),
-                         half_distances(found), endings(found),
-                         mean_and_spread([first(run, "neg_elbo", 0) for run in found], 2),
-                         mean_and_spread([first(run, "iw_nll", 0) for run in found], 2),
-                         _of(found, "iw_nll", LAST, 2)])  # fmt: skip
+            ends = [course(*(_later(run, "kl", later) for later in (LAST // 2, LAST))) for run in found]
+            rows.append([label, str(len(found)), *(_spread(found, "kl", later) for later in SHOWN),
+                         half_distances(found), counted(ends), _spread(found, "neg_elbo", 0),
+                         _spread(found, "iw_nll", 0), _spread(found, "iw_nll", LAST)])  # fmt: skip
     return table(rows, "markdown")
 
 
 def interaction() -> str:
     """Both schedules of the weight and of the learning rate: effects on the KL as differences and as ratios."""
     return table_of_effects(docstrings().cells("kl"))
+
+
+def on_the_map(stored: FairMap) -> str:
+    """How many schedules of the map have a mean KL that is not collapsed, and which one has most, by distance."""
+    first, *_, last = stored.distances
+    shown = (first, 1000, last)
+    rows = [["word dropout", "schedules", "number", *(f"KL of {COLLAPSED} or more at {d:,}" for d in shown),
+             f"most KL at {last:,}"]]  # fmt: skip
+    for word_dropout in stored.word_dropouts:
+        for name in stored.courses:
+            cells = [cell for cell, dropout in stored.runs if dropout == word_dropout and cell.course == name]
+            kl = [[stored.kl(cell, word_dropout, distance) for cell in cells] for distance in shown]
+            most, cell = max(zip(kl[-1], cells, strict=True))
+            rows.append([f"{word_dropout:g}", name, str(len(cells)),
+                         *(str(sum(value is not None and value >= COLLAPSED for value in values)) for values in kl),
+                         f"{most:.2f}: {cell.shape or 'weight'} {cell.size:g}"])  # fmt: skip
+    return table(rows, "markdown")
 
 
 def pairs() -> str:
@@ -158,6 +176,12 @@ def _of(runs: Sequence[Run], measure: str, distance: int, digits: int) -> str:
     return mean_and_spread([at(run, measure, distance) for run in runs], digits)
 
 
-def _first(run: Run, measure: str, _: int) -> float:
-    """After 4,000 updates: where the others are at distance 0."""
-    return at_update(run, measure, 4000)
+def _later(run: Run, measure: str, later: int) -> float:
+    """So many updates after the first 4,000: the distance, but of word dropout, which needs no low update."""
+    return at_update(run, measure, TOTALS[0] + later)
+
+
+def _spread(runs: Sequence[Run], measure: str, later: int) -> str:
+    if TOTALS[0] + later not in [mark["update"] for mark in runs[0]["measured"]]:
+        return "-"
+    return mean_and_spread([_later(run, measure, later) for run in runs], 2)

@@ -41,6 +41,18 @@ def verdict(corpus: str, word_dropout: float) -> str:
     return f"{met}; `{lower}` has the lower -ELBO" if lower in WAYS else met
 
 
+def against_the_hypothesis() -> str:
+    """In Markdown: where the two ways meet; without word dropout they should."""
+    lines = []
+    for corpus, dropout in stored_texts():
+        differ = apart(corpus, dropout)
+        says = "not as expected, or not yet" if any(differ) and not dropout else "as expected"
+        after = f"after {updates_at_one(corpus, dropout):,} updates at weight 1"
+        many = f"{sum(differ)} of {len(differ)} seeds"
+        lines.append(f"- {where(corpus, dropout)}, {after}: the KLs differ in {many}, **{says}**.")
+    return "\n".join(lines)
+
+
 def table_of_paths() -> str:
     """In Markdown: the mean KL at the end of each way, in how many seeds they are apart, the bounds, and a verdict."""
     bounds = ("neg_elbo", "iw_nll")

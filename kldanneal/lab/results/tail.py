@@ -103,8 +103,12 @@ def half_distances(runs: Sequence[Run]) -> str:
 
 
 def ending(run: Run) -> str:
-    """Where the KL of a run ends, by its last two measures of the tail: collapsed, plateau, rising or falling."""
-    last, before = at(run, "kl", LAST), at(run, "kl", LAST // 2)
+    """Where the KL of a run ends, by its last two measures of the tail."""
+    return course(at(run, "kl", LAST // 2), at(run, "kl", LAST))
+
+
+def course(before: float, last: float) -> str:
+    """What a KL does that is measured twice: collapsed, plateau, rising or falling."""
     if last < COLLAPSED:
         return "collapsed"
     if abs(last - before) < STILL * before:
@@ -112,9 +116,8 @@ def ending(run: Run) -> str:
     return "rising" if last > before else "falling"
 
 
-def endings(runs: Sequence[Run]) -> str:
+def counted(found: Sequence[str]) -> str:
     """How many runs end in each way, as ``3 collapsed, 2 falling``."""
-    found = [ending(run) for run in runs]
     return ", ".join(f"{found.count(name)} {name}" for name in ("collapsed", "falling", "plateau", "rising")
                      if name in found)  # fmt: skip
 

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from kldanneal.lab.drawing import small_png
 from kldanneal.lab.plots import BLUE, COLUMNS, GREEN, GREY, ORANGE, PURPLE, VERMILION, History, smooth, tidy
@@ -81,7 +84,9 @@ def curve(history: History, column: str, color: str, window: int = WINDOW, **loo
 
 
 def picture(charts: Sequence[Chart], caption: str) -> bytes:
-    """Charts one below the other as a PNG, with a caption; for a reader who has no kernel."""
+    """Charts one below the other as a PNG, with a caption; for a reader without a kernel; no empty panels."""
+    charts = [{**chart, "panels": [*filter(_shows, chart["panels"])]} for chart in charts]
+    charts = [chart for chart in charts if chart["panels"]]
     panels = [(chart, one, i) for chart in charts for i, one in enumerate(chart["panels"])]
     text = textwrap.fill(caption, 88)
     inches = [one["height"] / 75 for _, one, _ in panels]
@@ -92,14 +97,19 @@ def picture(charts: Sequence[Chart], caption: str) -> bytes:
         _draw(axis, chart, one)
         if i == len(chart["panels"]) - 1:
             axis.set_xlabel(chart["label"])
-        entries = [entry for entry in chart.get("legend", ()) if "color" in entry] if i == 0 else []
+        entries = chart.get("legend", ()) if i == 0 else ()
         if entries:
-            handles = [axis.plot([], [], color=COLORS[entry["color"]], linestyle=DASHES[entry.get("dash")])[0]
+            handles = [Patch(color=BLUE, alpha=0.12) if entry.get("shade") else
+                       Line2D([], [], color=COLORS[entry["color"]], linestyle=DASHES[entry.get("dash")])
                        for entry in entries]  # fmt: skip
             names = [entry["text"] for entry in entries]
             axis.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8)
     figure.align_ylabels()
     return small_png(figure, colors=32, dpi=80)
+
+
+def _shows(one: Mapping[str, Any]) -> bool:
+    return any(one.get("bars", ())) or any(len(drawn["x"]) for drawn in one.get("lines", ()))
 
 
 def _draw(axis: Any, chart: Chart, one: Mapping[str, Any]) -> None:
@@ -109,9 +119,17 @@ def _draw(axis: Any, chart: Chart, one: Mapping[str, Any]) -> None:
                   linestyle=DASHES[drawn.get("dash")], alpha=drawn.get("opacity", 1))  # fmt: skip
     for bar in one.get("bars", ()):
         axis.bar(bar["x"], bar["y"], color=COLORS[bar["color"]], width=bar["width"])
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     for rule in one.get("rules", ()):
         across = "y" in rule
         (axis.axhline if across else axis.axvline)(rule["y" if across else "x"], color="grey", linestyle=":")
+        if across:
+            axis.text(1, rule["y"], rule["text"], transform=axis.get_yaxis_transform(), ha="right", va="bottom", size=8)
+        else:
+            late = rule["x"] > sum(chart["x"]) / 2
+            place = {"transform": axis.get_xaxis_transform(), "ha": "right" if late else "left", "va": "top"}
+            behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            axis.text(rule["x"], 0.8, f" {rule['text']} ", size=8, bbox=behind, **place)
     for mark in one.get("marks", ()):
         axis.plot([mark["x"]], [mark["y"]], "o", color=COLORS[mark["color"]], clip_on=False)
     if chart.get("shade"):

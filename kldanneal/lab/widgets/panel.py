@@ -129,7 +129,7 @@ class Panel(anywidget.AnyWidget):
         """What the panel shows, in words."""
         shown = self._shown.get("text:result", "")
         said = html.unescape(re.sub(r"<[^>]+>", " ", shown)).strip().replace("\u2011", "-")
-        return " ".join(f"{self.title.rstrip('.?')}. {said}".split())
+        return " ".join(f"{self.title}{'' if self.title.endswith('?') else '.'} {said}".split())
 
     def __repr__(self) -> str:
         return self.words()

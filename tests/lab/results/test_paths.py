@@ -58,6 +58,15 @@ def test_the_verdict_names_the_lower_bound(monkeypatch, kl, bound, said):
     assert verdict("toy", 0.0) == said
 
 
+def test_without_word_dropout_two_ends_are_against_the_hypothesis(two_seeds, monkeypatch):
+    assert paths.against_the_hypothesis() == (
+        "- toy language, 100 sentences, word dropout 0, 2 seeds, after 11,600 updates at weight 1: the KLs differ in "
+        "1 of 2 seeds, **not as expected, or not yet**."
+    )
+    monkeypatch.setattr(paths, "COLLAPSED", 0.2)
+    assert paths.against_the_hypothesis().endswith("the KLs differ in 0 of 2 seeds, **as expected**.")
+
+
 def test_the_picture_has_the_weights_and_every_seed(two_seeds):
     figure, alt = plot_paths("toy")
     weight, kl = figure.axes

@@ -5,8 +5,10 @@ import math
 from dataclasses import asdict
 
 import pytest
+from conftest import made_up_map
 
 from kldanneal.lab.results import claims, lasting, pool, repeat, stored, tail
+from kldanneal.lab.results.fair_map import FairMap
 from kldanneal.lab.results.jobs import Job
 from kldanneal.lab.results.statistics import interval, with_interval
 
@@ -54,7 +56,7 @@ def test_half_distances_in_words():
     assert tail.half_distances([*runs, collapsed]) == "3,000 [1,000, > 8,500] (3 of 4 seeds)"
     assert tail.half_distances([collapsed]) == "-"
     assert tail.half_distances([run("constant", NONE)]) == "-"  # it was never measured at distance 0
-    assert tail.endings(runs) == "1 collapsed, 1 falling, 1 plateau"
+    assert tail.counted([*map(tail.ending, runs)]) == "1 collapsed, 1 falling, 1 plateau"
 
 
 def test_runs_are_selected_by_what_they_are():
@@ -88,7 +90,15 @@ def known(monkeypatch):
             ("cyclical", (FADING, LASTING), 3500),
         )
     ]
-    remedies = [run("constant 0.5", LASTING, seed=seed, first=4000) for seed in (0, 1)]
+    remedies = [
+        run(label, kl, seed=seed, first=first)
+        for seed in (0, 1)
+        for label, kl, first in (
+            ("constant 0.5", LASTING, 4000),
+            ("constant 0.75", HALVING, 4000),
+            ("word dropout 0.5", FADING, 0),
+        )
+    ]
     parts = {"durability": runs, "remedies": remedies}
     for module in (tail, lasting, claims):
         monkeypatch.setattr(module, "load_runs", lambda part, path=None: parts.get(part, []))
@@ -105,6 +115,8 @@ def test_verdicts_are_of_the_runs(known):
     assert "**depends**" in long and "+0.00 [+0.00, +0.00], 0 of 2 seeds" in long and "+0.69" in long
     assert "**does not hold**" in rows["A model that uses z has a lower -ELBO than under a constant weight."]
     assert "KL 0.80, 0.80" in rows["A constant weight of 0.5 keeps the KL up."]
+    assert "**holds** while it is on; **does not hold** 8,000 updates later" in rows[
+        "A constant weight of 0.75 keeps the KL up."]  # fmt: skip
     assert len([row for row in rows if "8,500 updates at weight 1" in row]) == 2
 
 
@@ -119,6 +131,30 @@ def test_the_tables_hold_means_and_spreads(known, monkeypatch):
     low, high = interval([0.15 - 0.4, 0.15])
     assert f"{-0.05:+.2f} [{low:+.2f}, {high:+.2f}]" in lasting.pairs().splitlines()[2]
     assert lasting.summary().splitlines()[2] == "| toy, 0 (2) | 0.00 → 0.20 | 0.80 → 0.60 → 0.15 | 0.80 → 0.60 → 0.15 |"
+
+
+def test_a_remedy_without_low_updates_is_measured_after_as_many_updates_as_the_others(known):
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lasting.remedies().splitlines()]
+    weight, _, word_dropout = rows[2:]
+    assert weight[2:6] == ["0.80 ± 0.00", "0.80 ± 0.00", "0.80 ± 0.00", "0.84 ± 0.00"] and weight[7] == "2 plateau"
+    assert word_dropout[2:6] == ["0.20 ± 0.00", "-", "-", "0.15 ± 0.00"]  # FADING at 4,000 and 12,000 updates in all
+    assert word_dropout[6:8] == ["-", "2 plateau"]  # 0.15 after 8,000 and after 12,000
+
+
+def test_the_map_in_numbers():
+    stored = FairMap(made_up_map(distances=(0, 1000, 4000)))
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lasting.on_the_map(stored).splitlines()]
+    for name, cells in (("once", rows[2]), ("in cycles", rows[6])):
+        word_dropout = float(cells[0])
+        kl = {
+            cell: [stored.kl(cell, word_dropout, distance) for distance in (0, 1000, 4000)]
+            for cell, dropout in stored.runs
+            if (cell.course, dropout) == (name, word_dropout)
+        }
+        assert cells[1:3] == [name, str(len(kl))]
+        assert cells[3:6] == [str(sum(values[i] >= 0.1 for values in kl.values())) for i in range(3)]
+        best = max(kl, key=lambda cell: kl[cell][2])  # of any shape: these numbers do not depend on it
+        assert cells[6].startswith(f"{kl[best][2]:.2f}: ") and cells[6].endswith(f" {best.size}")
 
 
 def test_interaction_on_both_scales(monkeypatch):

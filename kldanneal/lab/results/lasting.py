@@ -20,6 +20,7 @@ from kldanneal.lab.results.tail import (
     load_about,
     load_runs,
     select,
+    shown,
 )
 from kldanneal.lab.tables import table
 
@@ -97,7 +98,7 @@ def remedies() -> str:
     for label in REMEDIES:
         if found := select(load_runs("remedies"), "toy", label):
             first = at if label != "word dropout 0.5" else _first
-            rows.append([label, str(len(found)),
+            rows.append([shown(found[0]), str(len(found)),
                          *(mean_and_spread([first(run, "kl", d) if d == 0 else at(run, "kl", d) for run in found], 2)
                            for d in SHOWN),
                          half_distances(found), endings(found),

@@ -17,8 +17,8 @@ from kldanneal.lab.results.keeping import SCORED, SWITCH, paired, runs_of
 from kldanneal.lab.results.tail import Run, at, at_update, half_distance, shown
 from kldanneal.lab.results.tail_pictures import over_updates
 
-TO_THE_LEFT = ("constant 0.5", "word dropout 0.5")  # where a name stands, so that none covers another
-ABOVE = ("constant", "cyclical")
+TO_THE_LEFT = ("constant 0.5", "word dropout 0.5", "free bits 0.1")  # where a name stands, so that none covers another
+ABOVE = ("constant", "cyclical", "constant 0.75")
 
 
 def plot_course(
@@ -66,7 +66,8 @@ def plot_course(
     panels[-1].set_xlabel(f"update (dotted: {SWITCH:,}; from there on the weight is 1)")
     handles, labels = panels[0].get_legend_handles_labels()
     title = f"thin: one seed each; thick: mean{'; dot: half is lost' * halves}"
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(3, len(labels)), frameon=False, fontsize=10,
+    ncols = 2 if max(map(len, labels)) > 18 else min(3, len(labels))  # three long names would be cut
+    figure.legend(handles, labels, loc="outside upper center", ncols=ncols, frameon=False, fontsize=10,
                   title=title, title_fontsize=9)  # fmt: skip
     return Chart(figure, f"KL weight and KL in training over {len(updates):,} updates; from update {SWITCH:,} on the "
                            f"weight is 1. {'. '.join(says)}.")  # fmt: skip
@@ -95,7 +96,8 @@ def plot_scores(labels: Sequence[str] = SCORED) -> Chart:
         axes.plot(kl, lower, "o", color=BLUE, markersize=7)
         align = "right" if label in TO_THE_LEFT else "center" if label in ABOVE else "left"
         offset = {"right": (-8, -3), "center": (0, 8), "left": (8, -3)}[align]
-        axes.annotate(shown(runs[0]), (kl, upper), xytext=offset, textcoords="offset points", fontsize=9, ha=align)
+        name = shown(runs[0]).replace(", ", ",\n")  # in two lines, so that none covers another
+        axes.annotate(name, (kl, upper), xytext=offset, textcoords="offset points", fontsize=9, ha=align)
         says.append(f"{shown(runs[0])}: KL {kl:.2f}, -ELBO {upper:.2f}, -log p(x) {lower:.2f}")
     axes.plot([], [], "o", color=VERMILION, fillstyle="none", markeredgewidth=2, label="-ELBO")
     axes.plot([], [], "o", color=BLUE, label="-log p(x)")

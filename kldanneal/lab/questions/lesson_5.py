@@ -4,9 +4,9 @@ from kldanneal.lab.questions import Question
 
 QUESTIONS: dict[str, Question] = {
     "half": Question(
-        "No word dropout: when have the cyclical runs lost half of their KL?",
-        "after 100 to 5,000 updates",
-        ["before 100 updates", "after 100 to 5,000 updates", "later, or never"],
+        "No word dropout: at which distance have the cyclical runs lost half of their KL?",
+        "between 100 and 5,000",
+        ["below 100", "between 100 and 5,000", "above 5,000, or never"],
         why="On the toy language, the median is 1,360 updates.",
     ),
     "states": Question(
@@ -30,7 +30,7 @@ QUESTIONS: dict[str, Question] = {
     "removed": Question(
         "The floor is removed. When is half of that KL lost?",
         "within 250 updates",
-        ["within 250 updates", "after about 1,000", "later, or never"],
+        ["within 250 updates", "after about 1,000 updates", "later, or never"],
     ),
     "cost": Question(
         "Free bits 0.25 against weight 1: which bound is worse by more?",

@@ -34,7 +34,7 @@ QUESTIONS = {
         why="The decoder has no use for z yet, so the KL is the first thing that training gives up.",
     ),
     "rule": Question(
-        "In how many of the 5 seeds does the rule get a score, and the slow ramp none?",
+        "Look at section 3: in how many of the 5 seeds does the rule get a score, and the slow ramp none?",
         2,
         why="In one seed it is the other way round.",
     ),

@@ -16,7 +16,7 @@ from kldanneal.lab.plots import GREY, styles, tidy
 from kldanneal.lab.results.fair import described
 from kldanneal.lab.results.parts import BUDGETS
 from kldanneal.lab.results.statistics import mean_and_spread
-from kldanneal.lab.results.tail import Run, load_runs, select
+from kldanneal.lab.results.tail import Run, load_runs, select, shown
 from kldanneal.lab.results.tail_pictures import seeds_and_mean
 from kldanneal.lab.tables import table
 
@@ -48,9 +48,10 @@ def table_of_budgets(measures: Sequence[str] = ("kl", "neg_elbo", "iw_nll")) -> 
     rows = [["word dropout", "schedule", "seeds",
              *(f"{MEASURES[m].heading} after {n:,}" for m in measures for n in BUDGETS)]]  # fmt: skip
     for word_dropout in WORD_DROPOUTS:
-        for label, by_length in budgeted(word_dropout).items():
+        for by_length in budgeted(word_dropout).values():
             cells = [mean_and_spread(last(by_length[n], m), 2) for m in measures for n in BUDGETS]
-            rows.append([f"{word_dropout:g}", f"`{label}`", str(len(by_length[BUDGETS[0]])), *cells])
+            name = shown(by_length[BUDGETS[0]][0])
+            rows.append([f"{word_dropout:g}", f"`{name}`", str(len(by_length[BUDGETS[0]])), *cells])
     return table(rows, "markdown")
 
 
@@ -62,12 +63,13 @@ def plot_budgets() -> Chart:
     for axes, word_dropout in zip(panels, WORD_DROPOUTS, strict=True):
         for label, style in styles(LABELS).items():
             if by_length := budgeted(word_dropout).get(label):
+                name = shown(by_length[BUDGETS[0]][0])
                 kl = np.array([last(by_length[n], "kl") for n in BUDGETS])
-                seeds_and_mean(axes, BUDGETS, kl.T, style, marker="o", markersize=4, label=label)
+                seeds_and_mean(axes, BUDGETS, kl.T, style, marker="o", markersize=4, label=name)
                 means = ", ".join(f"{value:.2f}" for value in kl.mean(axis=1))
                 title = described("toy", word_dropout, by_length[BUDGETS[0]])
                 axes.set_title(title, fontsize=10, loc="left")
-                says.append(f"{title}, {label}: {means}")
+                says.append(f"{title}, {name}: {means}")
         axes.axhline(COLLAPSED, color=GREY, linestyle=":", linewidth=1)
         axes.set(xscale="log", ylabel="held-out KL (nats)")
         axes.set_xticks(BUDGETS, [f"{n:,}" for n in BUDGETS])

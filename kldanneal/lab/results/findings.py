@@ -245,8 +245,8 @@ Means over the seeds; the last column names the shape and `total_steps`, or the 
 
 def _budgets() -> str:
     return f"""\
-Toy language. N updates in all, half of them the tail at weight 1. Under `constant 0.75` the weight stays 0.75 to the
-end. Only seeds that have every schedule and every N are counted.
+Toy language. N updates in all, half of them the tail at weight 1. Only `constant 0.75 to the end` has weight 0.75
+in the tail too. Only seeds that have every schedule and every N are counted.
 
 ![Held-out KL at the end of N updates under four schedules](figures/budgets.png)
 

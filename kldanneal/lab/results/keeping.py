@@ -9,7 +9,18 @@ from kldanneal.lab.results import budgets
 from kldanneal.lab.results.fair import TITLES, seeds_of
 from kldanneal.lab.results.parts import BUDGETS, DURABILITY, TOTALS
 from kldanneal.lab.results.statistics import mean_and_spread, with_interval
-from kldanneal.lab.results.tail import LAST, Run, at, at_update, differences, durable, half_distances, load_runs, select
+from kldanneal.lab.results.tail import (
+    LAST,
+    Run,
+    at,
+    at_update,
+    differences,
+    durable,
+    half_distances,
+    load_runs,
+    select,
+    shown,
+)
 from kldanneal.lab.tables import table
 
 SWITCH = TOTALS[0]  # after so many updates schedules and remedies end, and the weight is 1
@@ -36,13 +47,13 @@ def paired(labels: Sequence[str]) -> dict[str, list[Run]]:
 
 def table_of_tails(labels: Sequence[str], texts: Sequence[tuple[str, float]] = (("toy", 0.0),)) -> str:
     """In Markdown: the KL at the last low update and at three distances from it, and where half of it is lost."""
-    shown = (0, 500, 2000, LAST)
-    rows = [["text, word dropout; first", "seeds", *(f"KL at {d:,}" for d in shown), "half is lost at"]]
+    distances = (0, 500, 2000, LAST)
+    rows = [["text, word dropout; first", "seeds", *(f"KL at {d:,}" for d in distances), "half is lost at"]]
     for corpus, dropout in texts:
         for label in labels:
             runs = runs_of(label, corpus, dropout)
-            kl = [mean_and_spread([at(run, "kl", distance) for run in runs], 2) for distance in shown]
-            rows.append([f"{corpus}, {dropout:g}; `{label}`", str(len(runs)), *kl, half_distances(runs)])
+            kl = [mean_and_spread([at(run, "kl", distance) for run in runs], 2) for distance in distances]
+            rows.append([f"{corpus}, {dropout:g}; `{shown(runs[0])}`", str(len(runs)), *kl, half_distances(runs)])
     return table(rows, "markdown")
 
 
@@ -63,8 +74,9 @@ def table_of_scores(labels: Sequence[str] = SCORED) -> str:
     measures = ("kl", "mutual_information", "neg_elbo", "iw_nll")
     found = paired(labels)
     rows = [[f"for {SWITCH:,} updates", *(MEASURES[measure].heading for measure in measures)]]
-    for label, runs in found.items():
-        rows.append([f"`{label}`", *(f"{mean(at_update(run, m, SWITCH) for run in runs):.2f}" for m in measures)])
+    for runs in found.values():
+        means = (f"{mean(at_update(run, m, SWITCH) for run in runs):.2f}" for m in measures)
+        rows.append([f"`{shown(runs[0])}`", *means])
     return table(rows, "markdown")
 
 
@@ -107,17 +119,35 @@ def _lasts() -> Row:
 
 
 def _short() -> Row:
-    seen = []
-    for n in BUDGETS:
-        values = [budgets.best(dropout, n) for dropout in budgets.WORD_DROPOUTS]
-        seen.append(f"N = {n:,}: {values[0]:.2f} and {values[1]:.2f}")
-    runs = budgets.budgeted(0.0)["cyclical"][BUDGETS[0]]
+    best = {n: [budgets.best(dropout, n) for dropout in budgets.WORD_DROPOUTS] for n in BUDGETS}
+    few = [n for n, kl in best.items() if max(kl) < COLLAPSED]
+    runs, quick = budgets.budgeted(0.0)["cyclical"][BUDGETS[0]], _quick_ramps()
+    small = {n: [mean(at(run, "kl", n // 2) for run in found) for found in ramps] for n, ramps in quick.items()}
+    (one, *_), *_ = quick.values()
     return (
-        "N is small",
-        "train longer before you try other schedules: a ramp that is too short does nothing",
-        f"higher mean KL of ramp and cycles after N updates, toy language, word dropout 0 and 0.2: {'; '.join(seen)} "
-        f"({seeds_of(runs)})",
+        f"N is small (here: {max(few):,} or less)" if few else "N is small",
+        "train longer before you compare ramps with cycles. Weight 1 must come late enough: before it, the decoder has "
+        "to learn to use z. How late depends on model and learning rate",
+        "toy language, half of N for the schedule, half at weight 1; word dropout 0 and 0.2. Higher mean KL of ramp "
+        f"and cycles: {_by_length(best)} ({seeds_of(runs)}). A smaller model with twice the learning rate, one ramp: "
+        f"{_by_length(small)} ({seeds_of(one)})",
     )
+
+
+def _quick_ramps() -> dict[int, list[list[Run]]]:
+    """The runs of the map with one linear ramp over half of N updates: for each N of the budgets, by word dropout."""
+    found = {}
+    for n in BUDGETS:
+        ramp = {"total_steps": n // 2, "shape": "linear"}
+        runs = [select(load_runs("map"), "toy", "once", word_dropout=dropout) for dropout in budgets.WORD_DROPOUTS]
+        ramps = [[run for run in each if run["job"]["annealer"] == ramp] for each in runs]
+        if all(ramps):
+            found[n] = ramps
+    return found
+
+
+def _by_length(kl: dict[int, list[float]]) -> str:
+    return "; ".join(f"N = {n:,}: {' and '.join(f'{value:.2f}' for value in values)}" for n, values in kl.items())
 
 
 def _fixed() -> Row:
@@ -138,7 +168,7 @@ def _at_one() -> Row:
     cycles = durable("toy", "cyclical", 0.0)
     return (
         "the decoder must stay, and training must end at weight 1",
-        "begin with a low weight for long. Stop soon after the last low weight, and report the distance",
+        "begin with a low weight for many updates. Stop soon after the last low weight, and report the distance",
         f"toy language, word dropout 0: after β = 0.5, KL {_at(half, 0)}, {LAST:,} updates later {_at(half, LAST)}, "
         f"half is lost at {half_distances(half)} ({seeds_of(half)}); after `cyclical` {_at(cycles, 0)}, "
         f"{_at(cycles, LAST)}, {half_distances(cycles)} ({seeds_of(cycles)})",

@@ -14,11 +14,11 @@ from kldanneal.lab.plots import BLUE, GREY, VERMILION, styles, tidy
 from kldanneal.lab.results.fair import described, seeds_of
 from kldanneal.lab.results.jobs import from_dict
 from kldanneal.lab.results.keeping import SCORED, SWITCH, paired, runs_of
-from kldanneal.lab.results.tail import Run, at, at_update, half_distance
+from kldanneal.lab.results.tail import Run, at, at_update, half_distance, shown
 from kldanneal.lab.results.tail_pictures import over_updates
 
-TO_THE_LEFT = ("constant 0.5", "word dropout 0.5")  # where a name stands, so that none covers another
-ABOVE = ("constant", "cyclical")
+TO_THE_LEFT = ("constant 0.5", "word dropout 0.5", "free bits 0.1")  # where a name stands, so that none covers another
+ABOVE = ("constant", "cyclical", "constant 0.75")
 
 
 def plot_course(
@@ -36,6 +36,7 @@ def plot_course(
     """
     found = {text: {label: runs_of(label, *text) for label in labels} for text in texts}
     jobs = {label: from_dict(runs[0]["job"]) for label, runs in found[texts[0]].items()}
+    names = {label: shown(runs[0]) for label, runs in found[texts[0]].items()}
     floors = any(job.free_bits for job in jobs.values())
     rows = 1 + floors + len(texts)
     heights = (*(0.7,) * (1 + floors), *(1.3,) * len(texts))
@@ -43,7 +44,7 @@ def plot_course(
     panels = list(figure.subplots(rows, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
     for label, style in styles(labels).items():
         updates = np.arange(jobs[label].updates)
-        panels[0].plot(updates, jobs[label].weights(), label=label, linewidth=1.6, **style)
+        panels[0].plot(updates, jobs[label].weights(), label=names[label], linewidth=1.6, **style)
         if floors:
             panels[1].plot(updates, np.where(updates < SWITCH, jobs[label].free_bits, 0), linewidth=1.6, **style)
     panels[0].set(ylim=(-0.08, 1.08), ylabel="KL\nweight (β)")
@@ -55,7 +56,7 @@ def plot_course(
         axes.set_title(title, fontsize=10, loc="left")
         axes.set_ylabel("KL (nats)")
         for label, style in styles(labels).items():
-            says.append(f"{title}, {label}: {_course(axes, runs[label], style, halves)}")
+            says.append(f"{title}, {names[label]}: {_course(axes, runs[label], style, halves)}")
         axes.set_ylim(0, top)
     for axes in panels:
         axes.axvline(SWITCH, color=GREY, linestyle=":", linewidth=1)
@@ -63,9 +64,10 @@ def plot_course(
         axes.xaxis.set_major_formatter("{x:,.0f}")
         tidy(axes)
     panels[-1].set_xlabel(f"update (dotted: {SWITCH:,}; from there on the weight is 1)")
-    handles, names = panels[0].get_legend_handles_labels()
+    handles, labels = panels[0].get_legend_handles_labels()
     title = f"thin: one seed each; thick: mean{'; dot: half is lost' * halves}"
-    figure.legend(handles, names, loc="outside upper center", ncols=min(3, len(names)), frameon=False, fontsize=10,
+    ncols = 2 if max(map(len, labels)) > 18 else min(3, len(labels))  # three long names would be cut
+    figure.legend(handles, labels, loc="outside upper center", ncols=ncols, frameon=False, fontsize=10,
                   title=title, title_fontsize=9)  # fmt: skip
     return Chart(figure, f"KL weight and KL in training over {len(updates):,} updates; from update {SWITCH:,} on the "
                            f"weight is 1. {'. '.join(says)}.")  # fmt: skip
@@ -94,8 +96,9 @@ def plot_scores(labels: Sequence[str] = SCORED) -> Chart:
         axes.plot(kl, lower, "o", color=BLUE, markersize=7)
         align = "right" if label in TO_THE_LEFT else "center" if label in ABOVE else "left"
         offset = {"right": (-8, -3), "center": (0, 8), "left": (8, -3)}[align]
-        axes.annotate(label, (kl, upper), xytext=offset, textcoords="offset points", fontsize=9, ha=align)
-        says.append(f"{label}: KL {kl:.2f}, -ELBO {upper:.2f}, -log p(x) {lower:.2f}")
+        name = shown(runs[0]).replace(", ", ",\n")  # in two lines, so that none covers another
+        axes.annotate(name, (kl, upper), xytext=offset, textcoords="offset points", fontsize=9, ha=align)
+        says.append(f"{shown(runs[0])}: KL {kl:.2f}, -ELBO {upper:.2f}, -log p(x) {lower:.2f}")
     axes.plot([], [], "o", color=VERMILION, fillstyle="none", markeredgewidth=2, label="-ELBO")
     axes.plot([], [], "o", color=BLUE, label="-log p(x)")
     axes.axhline(ENTROPY, color=GREY, linestyle=":")

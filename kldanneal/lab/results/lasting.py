@@ -24,6 +24,7 @@ from kldanneal.lab.results.tail import (
     load_about,
     load_runs,
     select,
+    shown,
 )
 from kldanneal.lab.tables import table
 
@@ -102,7 +103,7 @@ def remedies() -> str:
     for label in REMEDIES:
         if found := select(load_runs("remedies"), "toy", label):
             ends = [course(*(_later(run, "kl", later) for later in (LAST // 2, LAST))) for run in found]
-            rows.append([label, str(len(found)), *(_spread(found, "kl", later) for later in SHOWN),
+            rows.append([shown(found[0]), str(len(found)), *(_spread(found, "kl", later) for later in SHOWN),
                          half_distances(found), counted(ends), _spread(found, "neg_elbo", 0),
                          _spread(found, "iw_nll", 0), _spread(found, "iw_nll", LAST)])  # fmt: skip
     return table(rows, "markdown")

@@ -26,9 +26,18 @@ def budget(label, seed, updates, kl, word_dropout=0.0, bound=14.0):
     return {"job": asdict(job), "measured": [measured(updates, 500, kl, bound)], "sentences": 1234}
 
 
+def ramp(total_steps, kl, word_dropout):
+    """A run of the map; its KL is measured at a distance as long as its ramp, among others."""
+    annealer = {"total_steps": total_steps, "shape": "linear"}
+    job = Job("toy", "once", annealer, total_steps + 4000, 0, {"word_dropout": word_dropout})
+    marks = [measured(total_steps + distance, distance, 8.0 if distance < total_steps else kl)
+             for distance in (0, total_steps)]  # fmt: skip
+    return {"job": asdict(job), "measured": marks, "sentences": 1234}
+
+
 def course(label, seed, kl, corpus="toy", word_dropout=0.0, **job):
     """A run with a KL at each distance, and the last of them at every total that is not at a distance."""
-    annealer = SCHEDULES.get(label, {"total_steps": 0, "max_weight": 0.5})
+    annealer = SCHEDULES.get(label, {"total_steps": 0} if "free_bits" in job else {"total_steps": 0, "max_weight": 0.5})
     made = Job(corpus, label, annealer, 12_000, seed, {"word_dropout": word_dropout}, **job)
     low = made.last_low()
     marks = {low + distance: measured(low + distance, distance, value)
@@ -65,6 +74,8 @@ def known(monkeypatch):
         ],
     }  # fmt: skip
     parts["budgets"] += [budget("constant", 1, 1000, 9.0)]  # its other runs are to come
+    parts["map"] = [ramp(n // 2, kl + dropout, dropout) for n, kl in ((1000, 0.0), (2000, 0.3), (10_000, 9.0))
+                    for dropout in budgets.WORD_DROPOUTS]  # fmt: skip
     for module in (tail, keeping, budgets):
         monkeypatch.setattr(module, "load_runs", lambda part: parts[part])
     return parts
@@ -129,21 +140,37 @@ def test_scores_are_of_the_seeds_that_all_labels_have(known):
     known["remedies"][1]["measured"][0]["kl"] = 0.6  # constant 0.5, seed 1, which free bits have too
     assert known["remedies"][1]["measured"][0]["update"] == keeping.SWITCH
     lines = keeping.table_of_scores(["constant 0.5", "free bits 0.1"]).splitlines()
-    assert lines[2] == "| `constant 0.5` | 0.60 | 0.40 | 14.80 | 14.00 |"
+    assert lines[2] == "| `constant 0.5, then 1` | 0.60 | 0.40 | 14.80 | 14.00 |"
     picture = keeping_pictures.plot_scores(["constant 0.5", "free bits 0.1"])
-    assert "constant 0.5: KL 0.60, -ELBO 14.80, -log p(x) 14.00" in picture.alt and "1 seed" in picture.alt
+    assert "constant 0.5, then 1: KL 0.60, -ELBO 14.80, -log p(x) 14.00" in picture.alt and "1 seed" in picture.alt
 
 
 def test_the_guide_has_the_numbers_of_the_runs(known):
     rows = keeping.guide().splitlines()[2:]
     assert [row.split("|")[1].strip() for row in rows] == list("1234567")
     assert "toy language, word dropout 0: 2 of 2" in rows[0]
-    assert "N = 8,000: 8.10 and 8.10 (2 seeds)" in rows[1]
+    assert "N = 8,000: 8.10 and 8.10 (2 seeds)" in rows[1] and rows[1].startswith("| 2 | N is small |")
+    assert rows[1].endswith("one ramp: N = 1,000: 0.00 and 0.20; N = 2,000: 0.30 and 0.50 (1 seed) |")
     assert "docstrings, `cyclical`: 2 of 2" in rows[2] and f"-log p(x): {with_interval([0.0, 0.0])}" in rows[2]
     assert f"-log p(x) {with_interval([1.0, 1.0])} (2 seeds)" in rows[3]
     assert "after β = 0.5, KL 0.80, 8,000 updates later 1.00" in rows[4]
     assert "KL 0.80, I(x; z) 0.40, 3 of 8 units active" in rows[5]
     assert "word dropout 0: 0.80 to 0.05; word dropout 0.2: 0.80 to 1.00, the seeds from 1.00 to 1.00" in rows[6]
+
+
+def test_the_guide_says_how_many_updates_are_few(known):
+    for run in known["budgets"]:
+        if run["job"]["updates"] <= 2000:
+            run["measured"][-1]["kl"] = 0.09 if run["job"]["updates"] == 2000 else 0.0
+    assert keeping.guide().splitlines()[3].startswith("| 2 | N is small (here: 2,000 or less) |")
+
+
+def test_a_constant_weight_says_what_comes_after_it(known):
+    first, *_ = keeping.runs_of("constant 0.75")
+    assert tail.shown(first) == "constant 0.75, then 1"
+    assert tail.shown({"job": first["job"] | {"then_one": None}}) == "constant 0.75 to the end"
+    for label in ("constant", "cyclical", "free bits 0.1"):
+        assert tail.shown(keeping.runs_of(label)[0]) == label
 
 
 def test_the_guide_counts_seeds_that_do_not_keep_their_kl(known):

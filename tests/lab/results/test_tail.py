@@ -53,7 +53,7 @@ def test_half_distances_in_words():
     runs = [run("cyclical", kl, seed=seed, first=3500) for seed, kl in enumerate((HALVING, FADING, LASTING))]
     assert tail.half_distances(runs) == "3,000 [1,000, > 8,500]"
     collapsed = run("cyclical", NONE, seed=3, first=3500)
-    assert tail.half_distances([*runs, collapsed]) == "3,000 [1,000, > 8,500] (3 of 4 seeds)"
+    assert tail.half_distances([*runs, collapsed]) == "3,000 [1,000, > 8,500] (3 of 4 seeds; the rest began below 0.1)"
     assert tail.half_distances([collapsed]) == "-"
     assert tail.half_distances([run("constant", NONE)]) == "-"  # it was never measured at distance 0
     assert tail.counted([*map(tail.ending, runs)]) == "1 collapsed, 1 falling, 1 plateau"

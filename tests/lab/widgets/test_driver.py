@@ -10,7 +10,7 @@ import torch
 from conftest import our_threads, same, wait_for
 
 from kldanneal import Annealer
-from kldanneal.lab.metrics import Metrics, evaluate
+from kldanneal.lab.metrics import evaluate
 from kldanneal.lab.plots import smooth
 from kldanneal.lab.training.comparison import Comparison
 from kldanneal.lab.training.hand import HandWeight, Replay
@@ -19,7 +19,6 @@ from kldanneal.lab.training.schedules import parse_schedule
 from kldanneal.lab.training.settings import Settings
 from kldanneal.lab.widgets import records
 from kldanneal.lab.widgets.driver import DriveTheWeight, compare_runs, first
-from kldanneal.lab.widgets.missions import Missions
 
 SMALL = Settings(steps=40, batch_size=32, lr=3e-3, embedding=8, hidden=12, latent=4, word_dropout=0.2)
 ENDLESS = replace(SMALL, steps=20_000)
@@ -426,54 +425,6 @@ def test_live_sentences_are_what_the_model_writes_now(make, tiny_corpus):
 def test_without_a_corpus_it_is_the_toy_language(toy_corpus):
     widget = DriveTheWeight()
     assert widget.corpus.digest == toy_corpus.digest and len(widget.held_out) == 200
-
-
-# --- missions ---------------------------------------------------------------------------------------------------------
-
-
-def metrics(kl=0.0, neg_elbo=14.0, active_units=0):
-    names = (
-        "reconstruction",
-        "standard_error",
-        "perplexity",
-        "mutual_information",
-        "iw_nll",
-        "mutual_information_error",
-    )
-    return Metrics(kl=kl, neg_elbo=neg_elbo, active_units=active_units, kl_per_dimension=[], sentences=1, iw_samples=1,
-                   **dict.fromkeys(names, 0.0))  # fmt: skip
-
-
-def test_a_mission_is_ticked_once_it_is_met_and_stays():
-    missions = Missions()
-    missions.look(10, metrics(active_units=2), [0.0] * 10)
-    assert missions.met == {} and missions.html(cyclical=False).count("\u2610") == 3
-    missions.look(20, metrics(active_units=3), [0.0] * 20)
-    missions.look(30, metrics(active_units=0), [0.0] * 30)
-    assert missions.met == {"units": 20} and "met at update 20" in missions.html(cyclical=False)
-
-
-@pytest.mark.parametrize(
-    "kls, weights, met",
-    [
-        ([0.6] * 11, [0.0] * 100 + [1.0] * 1000, True),
-        ([0.6] * 5 + [0.4] + [0.6] * 5, [0.0] * 100 + [1.0] * 1000, False),  # it fell below on the way
-        ([0.6] * 11, [0.0] * 700 + [1.0] * 400, False),  # too short
-        ([0.6] * 11, [1.0] * 600 + [0.9] + [1.0] * 499, True),  # met before the weight fell again
-    ],
-)
-def test_the_kl_has_to_last_at_weight_1(kls, weights, met):
-    missions = Missions()
-    for i, kl in enumerate(kls, start=1):
-        missions.look(100 * i, metrics(kl), weights[: 100 * i])
-    assert ("lasts" in missions.met) == met
-
-
-@pytest.mark.parametrize("kl, neg_elbo, met", [(0.7, 13.9, True), (0.6, 13.9, False), (0.7, 14.1, False)])
-def test_the_cyclical_schedule_is_beaten_only_at_its_kl(kl, neg_elbo, met):
-    missions = Missions()
-    missions.look(10, metrics(kl, neg_elbo), [0.0] * 10, records.Moment(2000, metrics(0.65, 14.0)))
-    assert ("beats" in missions.met) == met
 
 
 def test_the_first_sentences(tiny_corpus):

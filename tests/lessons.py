@@ -23,11 +23,17 @@ def source(cell):
 
 def shown(cell):
     """What a code cell shows, as text: printed, Markdown, or the alternative text of a picture."""
-    parts = []
+    parts, printing = [], False
     for output in cell.get("outputs", []):
         data = output.get("data", {})
-        parts.append("".join(output.get("text", data.get("text/markdown", data.get("text/plain", "")))))
-    return "\n".join(part.rstrip("\n") for part in parts)  # what is printed may be stored in pieces
+        text = "".join(output.get("text", data.get("text/markdown", data.get("text/plain", ""))))
+        printed = output["output_type"] == "stream"
+        if printed and printing:  # what is printed may be stored in pieces
+            parts[-1] += text
+        else:
+            parts.append(text)
+        printing = printed
+    return "\n".join(part.rstrip("\n") for part in parts)
 
 
 def output(name, cell_id):

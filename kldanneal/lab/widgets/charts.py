@@ -109,7 +109,8 @@ def picture(charts: Sequence[Chart], caption: str) -> bytes:
 
 
 def _shows(one: Mapping[str, Any]) -> bool:
-    return any(one.get("bars", ())) or any(len(drawn["x"]) for drawn in one.get("lines", ()))
+    bars = any(bar["y"] > one["y"][0] for bar in one.get("bars", ()))
+    return bars or any(len(drawn["x"]) for drawn in one.get("lines", ()))
 
 
 def _draw(axis: Any, chart: Chart, one: Mapping[str, Any]) -> None:

@@ -174,7 +174,8 @@ def test_the_stored_picture_has_every_part_of_a_chart():
 def test_the_stored_picture_has_no_empty_panel():
     """As of a training that has not begun: its weights are known, its KL is not."""
     weight, empty = charts.weight_panel([charts.line([0, 1], "blue")]), charts.kl_panel([charts.line([], "blue")])
-    both, one = (charts.chart("all", (0, 3), "update", panels) for panels in ([weight, empty], [weight]))
+    flat = charts.panel("variance", (1e-5, 10), 80, log=True, bars=charts.bars([0, 0], ["blue", "blue"]))
+    both, one = (charts.chart("all", (0, 3), "update", panels) for panels in ([weight, empty, flat], [weight]))
     assert charts.picture([both], "caption") == charts.picture([one], "caption")
     assert charts.picture([both, {**both, "panels": [empty]}], "caption") == charts.picture([one], "caption")
 

@@ -10,22 +10,19 @@ from matplotlib.figure import Figure
 from kldanneal.lab.files import write_atomically
 from kldanneal.lab.metrics import COLLAPSED
 from kldanneal.lab.results import (
-    bounds,
     budgets,
     claims,
     evidence,
-    keeping,
     lasting,
     paths,
     penn_treebank,
     pictures,
+    sections,
     tail_pictures,
 )
 from kldanneal.lab.results.evidence import load_evidence
-from kldanneal.lab.results.fair_map import load_map
 from kldanneal.lab.results.pool import stored_at
 from kldanneal.lab.results.tail import LAST, STILL, load_runs
-from kldanneal.lab.training.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,30 +43,40 @@ def page() -> str:
     return f"""\
 # Results
 
-Written by `make results` from the stored runs. Edit `kldanneal/lab/results/findings.py`, not this page.
+## In short
+
+{sections.in_short()}
+
+## How to read this page
+
+It is written by `make results` from the stored runs. Edit `kldanneal/lab/results`, not this page.
 
 All measures are in nats per sentence, on 1,000 held-out sentences, at KL weight 1.
 
 - **low update**: an update with a KL weight below 1, or with free bits.
 - **distance**: the number of updates since the last low update. Under a constant weight of 1 it is the number of
-  updates since the start. Schedules are compared at equal distance.
+  updates since the start. Schedules are compared at equal distance, bounds after equally many updates in all.
 - **KL**: KL(q(z|x) || p(z)).
 - **-ELBO**: reconstruction term plus KL, an upper bound of -log p(x).
 - **-log p(x)**: estimated by importance weighting with 20 samples of z from q(z|x): a tighter upper bound.
+- **I(x; z)**: the mutual information of the sentences and z. **Active units**: dimensions of z whose mean has a
+  variance above 0.01 over the sentences.
 - **collapsed**: the KL is below {COLLAPSED}. A remedy **keeps the KL up** if it is not.
 - **plateau**, or **lasts**: the KL changes by less than {100 * STILL:.0f} % from distance {LAST // 2:,} to {LAST:,},
   and is not collapsed. **Falling** and **rising**: it changes by more.
 - **the same KL**: the two differ by less than {COLLAPSED}.
-- **half is lost at**: the distance at which the KL is half of what it was at the last low update. The number is the
-  median over the seeds that were not collapsed there, and in brackets their range.
+- **half is lost at**: the distance at which the held-out KL is half of what it was at the last low update, on a
+  straight line between two measures. The number is the median over the seeds that were not collapsed there, and in
+  brackets their range.
 - ± is the standard deviation over seeds. Elsewhere in brackets: the 95 % interval (Student's t) of the mean difference
   within seeds. The sign of a rounded 0.00 says on which side of 0 the number lies.
 
-{_sizes()}
+{sections.sizes()}
 
 ## Which claims hold
 
-*Holds* means in every run, *does not hold* in none. Where the verdict is *depends*, read the numbers.
+*Holds* means in every run, *does not hold* in none, by sign or threshold alone. Where the verdict is *depends*, read
+the numbers, and the intervals in any case. The sources are named at the end.
 
 {claims.table_of_claims()}
 
@@ -81,33 +88,33 @@ runs without must end in the same KL at word dropout 0. With word dropout they m
 
 ## Does the KL last?
 
-{_part("durability", _durability)}
+{_part("durability", sections.lasts)}
 
 ## What else keeps the KL?
 
-{_part("remedies", _remedies)}
+{_part("remedies", sections.remedies)}
 
 ## A fair map of schedules
 
-{_part("map", _map)}
+{_part("map", sections.schedules)}
 
 ## What to do with N updates
 
-{_part("budgets", _budgets)}
+{_part("budgets", sections.n_updates)}
 
 ## The schedule of the weight, or that of the learning rate?
 
 The published cyclical script of Fu et al. also restarts the learning rate in every cycle. The table takes both apart.
 An interaction can be there on one scale (differences or ratios) and not on the other.
 
-{_part("two_by_two", _two_by_two)}
+{_part("two_by_two", sections.weight_or_rate)}
 
 ## Penn Treebank
 
 All of it, at Fu et al.'s sizes (word vectors and LSTM 256, 32 latent dimensions, dropout 0.5, vocabulary 10,000), with
 a constant learning rate: 8 epochs under the schedule, then 4 at weight 1, one seed.
 
-{_part("ptb", _ptb)}
+{_part("ptb", sections.treebank)}
 
 Others report for the Penn Treebank:
 
@@ -153,15 +160,11 @@ Each cell is the difference to the monotonic weight with a constant learning rat
 {evidence.two_by_two(runs)}
 
 ![KL and -ELBO for both schedules of the weight and both of the learning rate](figures/evidence-two-by-two.png)
+
+## Sources
+
+{sections.sources()}
 """
-
-
-def _sizes() -> str:
-    own = Settings()
-    return f"""\
-Unless a section says otherwise, the model has word vectors of {own.embedding}, LSTMs of {own.hidden} (encoder and
-decoder) and {own.latent} latent dimensions. It is trained by Adam (learning rate {own.lr:g}) with {own.batch_size}
-sentences an update."""
 
 
 def _part(part: str, section: Callable[[], str]) -> str:
@@ -169,105 +172,18 @@ def _part(part: str, section: Callable[[], str]) -> str:
     if not stored_at(part).exists():
         return f"Not trained yet: `make runs PART={part}`."
     return (
-        f"{section()}\n\n{lasting.source(part)}\n\n- Train them again: `make runs PART={part}`.\n"
-        f'- Repeat three runs that are drawn by chance: `make repeat PART={part} ARGS="--some 3"`.\n'
-        f'- Repeat one row, for example: `make repeat PART={part} ARGS="{_example(part)}"`.'
+        f"{section()}\n\n{lasting.source(part)} Stored in `kldanneal/lab/results/{part}.json`.\n\n"
+        f"- Train all of them: `make runs PART={part}`.\n"
+        "- Train three of them again, drawn by chance (another number draws others): "
+        f'`make repeat PART={part} ARGS="--some 3 --draw 1"`.\n'
+        f'- Train some again by name: `make repeat PART={part} ARGS="{_example(part)}"`.'
     )
 
 
 def _example(part: str) -> str:
     job = load_runs(part)[0]["job"]
-    return (
-        f"--corpus {job['corpus']} --label '{job['label']}' --word-dropout {job['settings'].get('word_dropout', 0):g}"
-    )
-
-
-def _durability() -> str:
-    return f"""\
-A schedule for 4,000 updates, then weight 1 up to 12,000. `monotonic`: a ramp over 500 updates. `monotonic-long`: over
-2,000. `cyclical`: 4 cycles of 1,000, in each a ramp over 500. Docstrings are trained with dropout 0.3.
-
-![KL over 12,000 updates under three schedules](figures/kl-over-updates.png)
-
-*KL in training. A thin line is a seed, a thick line the mean. The schedules end at update 4,000.*
-
-![Held-out KL against the distance from the last low update](figures/kl-over-distance.png)
-
-*Held-out KL at equal distance.*
-
-{lasting.durability()}
-
-At equal distance the models have not had equally many updates (column *updates then*), and a bound falls with each.
-Compare bounds in *Differences within seeds*, where both counts are equal in turn. {lasting.entropy()}
-
-### The same runs at equal numbers of updates
-
-{lasting.totals()}
-
-### Differences within seeds
-
-{lasting.pairs()}
-
-### Control: the number of importance samples
-
--log p(x) is estimated with 20 samples of z for each sentence. Ten times as many change it by this much:
-
-{bounds.in_words()}
-
-### Control: a learning rate that falls to 0
-
-Toy language, word dropout 0, `cyclical`, seeds 0 to 2. The learning rate falls in a line from update 4,000 to 8,000.
-
-{lasting.decay()}"""
-
-
-def _remedies() -> str:
-    return f"""\
-Toy language. Each remedy for 4,000 updates, then weight 1, no free bits: *later* counts from there.
-Word dropout 0.5 stays to the end, at weight 1 throughout.
-
-{lasting.remedies()}"""
-
-
-def _map() -> str:
-    return f"""\
-Small runs (embedding and hidden 32, learning rate 0.01) on the toy language: 3 shapes, 6 values of `total_steps`, once
-or in 4 cycles (a ramp over half of each), and constant weights; each with a tail of 4,000 updates at weight 1.
-
-![Held-out KL against total_steps and against the discount](figures/map.png)
-
-*Word dropout 0, 1,000 updates after the last low weight. The discount is the sum of 1 - weight over all updates.*
-
-{lasting.on_the_map(load_map())}
-
-Means over the seeds; the last column names the shape and `total_steps`, or the weight."""
-
-
-def _budgets() -> str:
-    return f"""\
-Toy language. N updates in all, half of them the tail at weight 1. Only `constant 0.75 to the end` has weight 0.75
-in the tail too. Only seeds that have every schedule and every N are counted.
-
-![Held-out KL at the end of N updates under four schedules](figures/budgets.png)
-
-{budgets.table_of_budgets()}
-
-### A guide
-
-From all runs above. Try the rows in this order.
-
-{keeping.guide()}"""
-
-
-def _two_by_two() -> str:
-    return f"""\
-Docstrings, dropout 0.3, 4,000 updates, measured at the end.
-
-{lasting.interaction()}"""
-
-
-def _ptb() -> str:
-    return f"{penn_treebank.ours()}\n\n{penn_treebank.missing()}".rstrip()
+    word_dropout = job["settings"].get("word_dropout", 0)
+    return f"--corpus {job['corpus']} --label '{job['label']}' --word-dropout {word_dropout:g} --seed {job['seed']}"
 
 
 def with_table(readme: str) -> str:

@@ -186,7 +186,10 @@ def main() -> int:
     if given.what == "run":
         run(given)
     elif given.what == "repeat":
-        return repeat(given)
+        try:
+            return repeat(given)
+        except ValueError as error:  # no such runs: the message names the choices
+            parser.error(str(error))
     elif given.what == "bounds":
         bounds.measure(given.folder)
     else:

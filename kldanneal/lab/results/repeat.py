@@ -36,7 +36,10 @@ def some(runs: Sequence[Run], number: int, draw: int) -> list[Run]:
 
 
 def repeat(run: Run, ptb: str | None = None) -> str:
-    """Trains a stored run again, from nothing: ``equal``, or the first difference in words."""
+    """Trains a stored run again, from nothing: ``equal``, or the first difference in words.
+
+    What is compared is all that is stored of a run but its time: each measure to its four digits, and the KL curve.
+    """
     job = from_dict(run["job"])
     here = pool.corpus(job.corpus, ptb)
     if here.digest != run["digest"]:
@@ -50,8 +53,10 @@ def repeat(run: Run, ptb: str | None = None) -> str:
 
 
 def name(run: Run) -> str:
-    has = _properties(run)
-    return f"{has['corpus']}, word dropout {has['word_dropout']:g}, {has['label']}, seed {has['seed']}"
+    has, job = _properties(run), run["job"]
+    schedule = ", ".join(f"{name} {value}" for name, value in job["annealer"].items() if value is not True)
+    of = f"{has['corpus']}, word dropout {has['word_dropout']:g}, {has['label']} ({schedule})"
+    return f"{of}, {job['updates']:,} updates, seed {has['seed']}"
 
 
 def _properties(run: Run) -> dict[str, Any]:

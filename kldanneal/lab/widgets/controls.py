@@ -96,8 +96,10 @@ def text_field(label: str, value: str, tip: str = "") -> Control:
     return Control("field", label, value, tip=tip, number=False)
 
 
-def number_field(label: str, value: float, lowest: float, highest: float, step: float = 1, unit: str = "") -> Control:
-    """A number that a person types."""
+def number_field(
+    label: str, value: float | None, lowest: float, highest: float, step: float = 1, unit: str = ""
+) -> Control:
+    """A number that a person types; None: an empty field at first."""
     digits = len(f"{step:.10f}".rstrip("0").partition(".")[2])
     return Control("field", label, value, unit, min=lowest, max=highest, step=step, digits=digits)
 

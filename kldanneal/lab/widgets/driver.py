@@ -266,7 +266,7 @@ class DriveTheWeight(TrainingPanel):
                 rests = f"{replay.parts['verdict']} {rests}"
             if "saved" in parts:
                 rests += f" Saved as the schedule \u201c{parts['saved']}\u201d: the side-by-side offers it."
-            self.result(f"{state} (of {steps:,}). At update {look.update:,}: {numbers}.", rests)
+            self.result(f"{state}. At update {look.update:,} of {steps:,}: {numbers}.", rests)
 
 
 def _sentences(look: Look | None) -> str:

@@ -21,7 +21,7 @@ def run_chart(widget: "DriveTheWeight", other: records.Record | None, planned: S
     for record in widget.shelf.records:
         if record.parts["kind"] == "drive" and record is not widget.record:
             kl.append(charts.curve(record.runs["run"].history(), "kl", "grey", width=1, opacity=0.6))
-    legend = [{"text": widget["schedule"], "color": "blue"}]
+    legend = [{"text": widget["schedule"], "color": "blue"} | ({} if other else {"dash": charts.DASHED})]
     drawn: list[tuple[Any, str, dict[str, Any]]] = [(other.runs["run"], "blue", {"width": 1.2})] if other else []
     if widget.run:
         drawn.append((widget.run, "vermilion", {"width": 2}))

@@ -14,6 +14,7 @@ class GuessMap:
     def __init__(self, stored: FairMap) -> None:
         self.stored, self.covered, self.score = stored, bool(stored.runs), ""
         self.marked: set[Cell] = set()
+        self.wrong: set[Cell] = set()  # of the guess, as it was scored
 
     def cells(self) -> list[list[Cell | None]]:
         """The rows: each shape, once and in cycles; then the constant weights. None where nothing is stored."""
@@ -37,9 +38,10 @@ class GuessMap:
         or is not marked and has collapsed."""
         found = {cell: self.stored.kl(cell, word_dropout, distance) for row in self.cells() for cell in row if cell}
         known = {cell: kl for cell, kl in found.items() if kl is not None}
-        right = sum((cell in self.marked) == (kl >= COLLAPSED) for cell, kl in known.items())
         if self.marked:
-            self.score = f"Your guess: {right} of {len(known)} right, at distance {distance:,}."
+            self.wrong = {cell for cell, kl in known.items() if (cell in self.marked) != (kl >= COLLAPSED)}
+            right = len(known) - len(self.wrong)
+            self.score = f"Your guess: {right} of {len(known)} right, at distance {distance:,} (\u2717: wrong)."
         self.covered = False
 
     def shown(self, here: Cell, word_dropout: float, distance: int) -> dict[str, Any]:
@@ -63,8 +65,10 @@ class GuessMap:
             return {"text": "\u2013", "look": "", "name": f"{where(cell)}: not stored", "pressed": cell == here}
         look = "kl-alive" if kl >= 0.5 else "kl-weak" if kl >= COLLAPSED else "kl-dead"
         look += " kl-here" if cell == here else ""
-        text = f"{cell.size:g}:\n{kl:.2f}" if constant else f"{kl:.2f}"
-        return {"text": text, "look": look, "name": f"{where(cell)}: KL {kl:.2f}, {fate(kl)}", "pressed": cell == here}
+        text, name = f"{cell.size:g}:\n{kl:.2f}" if constant else f"{kl:.2f}", f"{where(cell)}: KL {kl:.2f}, {fate(kl)}"
+        if cell in self.wrong:
+            text, name = f"{text} \u2717", f"{name}; your guess was wrong"
+        return {"text": text, "look": look, "name": name, "pressed": cell == here}
 
 
 def where(cell: Cell) -> str:

@@ -97,11 +97,11 @@ const CONTROLS = {
     html("label", { htmlFor: id, textContent: state.label }, box);
     const input = html("input", { id, type: state.number ? "number" : "text", autocomplete: "off" }, box);
     if (state.unit) html("span", { textContent: state.unit }, box);
-    input.addEventListener("change", () => send(state.number ? +input.value : input.value));
+    input.addEventListener("change", () => send(!state.number ? input.value : input.value === "" ? null : +input.value));
     return (state, free) => {
       input.disabled = state.disabled;
       if (state.number) [input.min, input.max, input.step] = [state.min, state.max, state.step];
-      if (free) input.value = state.value;
+      if (free) input.value = state.value ?? "";
     };
   },
   button(box, state, send) {

@@ -28,6 +28,10 @@ HERE = Path(__file__).parent
 HINT = "Run this cell to use it."  # in the stored picture
 
 
+class Notice(ValueError):
+    """What a person has to do first. It is shown without the name of an error."""
+
+
 class Panel(anywidget.AnyWidget):
     """Controls beside charts.
 
@@ -112,7 +116,7 @@ class Panel(anywidget.AnyWidget):
 
     def fail(self, error: BaseException) -> None:
         """Shows an error where the user looks; in a browser a callback's traceback would end in a log."""
-        self.error = f"{type(error).__name__}: {error}"
+        self.error = str(error) if isinstance(error, Notice) else f"{type(error).__name__}: {error}"
 
     def refresh(self) -> None:
         """Draws everything, and sends what has changed."""

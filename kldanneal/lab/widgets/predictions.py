@@ -6,7 +6,7 @@ from typing import Any
 
 from kldanneal import _checks
 from kldanneal.lab.widgets import controls
-from kldanneal.lab.widgets.panel import Panel
+from kldanneal.lab.widgets.panel import Notice, Panel
 
 #: For each lesson, for each question whether the first answer was right. It outlives the widgets, as the kernel does.
 _scores: dict[str, dict[str, bool]] = {}
@@ -56,7 +56,7 @@ class Prediction(Panel):
         if not self.choices:
             self.kind = "number"
             _checks.number("answer", answer, "(-inf, inf)")
-            inputs = {"answer": controls.number_field("your prediction", 0, -(10**9), 10**9, 10**-4)}
+            inputs = {"answer": controls.number_field("your prediction", None, -(10**9), 10**9, 10**-4)}
         elif isinstance(answer, str):
             self.kind = "choice"
             _checks.one_of("answer", answer, self.choices)
@@ -87,9 +87,13 @@ class Prediction(Panel):
             return
         given = self.given()
         if self.kind == "choice" and not given:
-            raise ValueError("Choose an answer first.")
+            raise Notice("Choose an answer first.")
+        if self.kind == "number" and given is None:
+            raise Notice("Type a number first.")
+        if self.kind == "order" and given == self.choices != self.answer:
+            raise Notice("Bring them into your order first.")
         if self.kind == "order" and sorted(given) != sorted(self.choices):
-            raise ValueError("Use each of them once.")
+            raise Notice("Use each of them once.")
         self.right = abs(given - self.answer) <= self.within if self.kind == "number" else given == self.answer
         _scores.setdefault(self.lesson, {})[self.question] = self.right
 
@@ -101,7 +105,7 @@ class Prediction(Panel):
         self.inputs["check"].hidden = answered
         if answered:
             good, made = score(self.lesson)
-            verdict = "Right." if self.right else "Not this time."
+            verdict = "\u2713 Right." if self.right else "\u2717 Not this time."
             self.result(f"{verdict} {self.solution()}", f"{self.lesson}: {good} of {made} predictions right.")
         else:
             self.show("text:result", "")

@@ -216,7 +216,7 @@ class SideBySide(TrainingPanel):
         v = record.values
         return (
             f"One seed ({v['seed']}), corpus {v['corpus']}, word dropout {v['word_dropout']:g}; nats per sentence at "
-            "KL weight 1 on held-out sentences. Another seed may differ."
+            "KL weight 1 on held-out sentences. Another seed may differ. To train again, change something above."
         )
 
     def _plans(self, record: records.Record | None) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -42,7 +42,7 @@ class OwnSentence(Panel):
         if len(ids) < 3:
             self.result("Type at least one word.")
             return
-        unknown = int((ids == UNK).sum())
+        unknown = [word for word, i in zip(self["sentence"].split(), ids[1:-1].tolist(), strict=False) if i == UNK]
         written, said, bars, totals = [], [], [], []
         latent = next(iter(self.runs.values())).settings.latent
         for n, (name, run) in enumerate(self.runs.items()):
@@ -63,9 +63,9 @@ class OwnSentence(Panel):
         highest = max(1.0, *(1.1 * bar["y"] for bar in bars))
         panel = charts.panel("KL, nats", (0, highest), 150, bars=bars)
         self.show("chart:dimensions", charts.chart(alt, (0.5, latent + 0.5), "latent dimension", [panel], legend))
-        marks = "Marked: words of yours that z brought across; from z = 0 they are not written."
+        marks = "Marked: words of yours that z brought across. A word that is written from z = 0 too is not marked."
         self.show("text:written", f"{''.join(written)}<p class='kl-small'>{marks}</p>")
-        rests = f"{unknown} of your words {'is' if unknown == 1 else 'are'} not in the vocabulary." if unknown else ""
+        rests = f"Not in the vocabulary: {', '.join(unknown)}." if unknown else ""
         self.result("; ".join(totals) + " nats.", rests)
 
 
@@ -85,7 +85,7 @@ class ZSliders(Panel):
             some = self.corpus.valid.batch(torch.arange(min(200, len(self.corpus.valid))))
             spread = [run.model.eval().encode(some.to(run.device))[0].var(dim=0).cpu() for run in runs.values()]
         order = torch.stack(spread).amax(dim=0).argsort(descending=True).tolist()
-        self.dimensions = sorted(order[:dimensions])
+        self.dimensions = order[:dimensions]  # the one that varies most comes first
         tip = "Under the prior, 95 % of the values are between -2 and 2"
         inputs: dict[str, controls.Control] = {
             f"z{i + 1}": controls.slider(f"z, dimension {i + 1}", 0, -3, 3, 0.1, "", tip) for i in self.dimensions

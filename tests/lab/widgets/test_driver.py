@@ -272,7 +272,7 @@ def test_numbers_belong_to_the_update_that_they_name(make, tiny_corpus):
     look = widget.record.parts["look"]
     again = Run(tiny_corpus, Replay(widget.drive()), ENDLESS, seed=3, device="cpu").fit(until=look.update)
     assert look.metrics == evaluate(again.model, tiny_corpus.valid, iw_samples=1)
-    assert f"At update {look.update:,}: KL {look.metrics.kl:.3f}" in widget.words()
+    assert f"At update {look.update:,} of 20,000: KL {look.metrics.kl:.3f}" in widget.words()
 
 
 def test_while_it_drives_on_a_row_still_names_its_own_update(make):

@@ -146,6 +146,10 @@ def test_a_guess_gets_its_score(make, stored):
     widget.press("uncover")
     assert f"Your guess: {len(kl) - 2} of {len(kl)} right" in widget.contents["text:score"]
     assert widget.inputs["uncover"].hidden
+    crossed = [
+        one["name"] for row in widget.contents["map:grid"]["cells"] for one in row if one and "\u2717" in one["text"]
+    ]
+    assert len(crossed) == 2 and all("your guess was wrong" in name for name in crossed)
 
 
 def test_uncovered_without_a_mark_there_is_no_score_and_a_cell_sets_the_controls(make):

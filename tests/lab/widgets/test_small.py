@@ -66,7 +66,17 @@ def test_an_order_needs_each_once():
 def test_a_choice_has_to_be_made_first():
     ask = Prediction("Which?", "a", ["a", "b"])
     ask._heard(ask, {"name": "check", "value": None}, [])
-    assert ask.right is None and "Choose an answer first" in ask.contents["text:error"]
+    assert ask.right is None and ">Choose an answer first." in ask.contents["text:error"]
+
+
+def test_neither_an_empty_number_nor_the_order_of_the_question_is_an_answer():
+    number, order = Prediction("How much?", 0, within=0.5), Prediction("Which order?", ["b", "a"], ["a", "b"])
+    assert number.controls["answer"]["value"] is None
+    for ask, says in ((number, "Type a number first"), (order, "Bring them into your order first")):
+        ask._heard(ask, {"name": "check", "value": None}, [])
+        assert ask.right is None and f">{says}" in ask.contents["text:error"]
+    assert answered(number, answer=0.2).right
+    assert answered(order, place_1="b", place_2="a").right
 
 
 def test_a_lesson_keeps_its_score_and_only_the_first_answer_counts():
@@ -138,7 +148,7 @@ def test_ones_own_sentence_is_encoded_reconstructed_and_its_kl_told_by_dimension
         assert f"{name}: KL {sum(kl):.3f}" in panel.words()
         heights = [bar["y"] for bar in panel.contents["chart:dimensions"]["panels"][0]["bars"]]
         assert all(any(abs(value - height) < 1e-3 * value for height in heights) for value in kl)
-    assert "1 of your words is not in the vocabulary" in panel.words()
+    assert "Not in the vocabulary: zebra." in panel.words()
     drawn = panel.contents["chart:dimensions"]
     (low, high) = drawn["panels"][0]["y"]
     assert low == 0 and high >= max(1, *(bar["y"] for bar in drawn["panels"][0]["bars"]))

@@ -20,13 +20,13 @@ QUESTIONS = {
         "z and the true words before",
         ["only z", "z and its own words before", "z and the true words before"],
     ),
-    "bump": Question(
+    "early": Question(
         "Weight 1 from the start: what does the KL do in the first 100 updates?",
         "it rises to a peak, then falls",
         ["it only falls", "it rises to a peak, then falls", "it stays near 0"],
     ),
     "exchange": Question(
-        "At the highest KL of the run, each sentence gets the code of another one. What does this cost?",
+        "At the update with the highest KL, each sentence gets the code of another one. What does this cost?",
         "almost nothing",
         ["almost nothing", "about the KL", "more than the KL"],
     ),

@@ -8,10 +8,10 @@ QUESTIONS = {
         "the cyclical run",
         ["the monotonic run", "the cyclical run", "neither"],
     ),
-    "partner": Question(
-        "Which schedule is the fair partner of cyclical?",
-        "monotonic-long",
-        ["monotonic", "monotonic-long", "neither"],
+    "distance": Question(
+        "cyclical has 4 cycles in 4,000 updates; half of each is a ramp. How many updates at weight 1 come last?",
+        500,
+        within=1,
     ),
     "ahead": Question(
         "Toy language, distance 2,000: which schedules keep less KL than cyclical in every seed?",

@@ -24,8 +24,8 @@ QUESTIONS = {
         ["in none", "in some", "in all"],
     ),
     "case": Question(
-        "Your KL is 0.001. A ramp and a long tail at weight 1 lead back to it, and to the same -ELBO. Why?",
-        "this model gains little from z",
-        ["this model gains little from z", "the schedule was too short", "the text has nothing to say"],
+        "Your KL is 0.001 at weight 1, but rises at weight 0.25. Which run shows whether the path decides?",
+        "a ramp, then weight 1 for long",
+        ["a longer run at weight 1", "a ramp, then weight 1 for long", "a ramp to weight 0.25"],
     ),
 }

@@ -7,11 +7,12 @@ for corpus, word_dropout in stored_texts():
 
 from collections.abc import Sequence
 from itertools import product
+from statistics import mean
 
 from kldanneal.lab.metrics import MEASURES
 from kldanneal.lab.results.parts import DURABILITY
 from kldanneal.lab.results.statistics import interval, with_interval
-from kldanneal.lab.results.tail import LAST, Run, differences, differences_at_update, durable
+from kldanneal.lab.results.tail import LAST, Run, at, differences, differences_at_update, durable
 from kldanneal.lab.tables import table
 
 TITLES = {"toy": "toy language", "docstrings": "docstrings", "ptb": "Penn Treebank"}
@@ -89,4 +90,15 @@ def table_of_pairs(measures: Sequence[str] = ("kl",), distances: Sequence[int] =
             if len(d := pairs(corpus, dropout, other, measure, distance)) > 1:
                 row = f"{corpus}, {dropout:g}; {MEASURES[measure].heading}; {distance:,}"
                 rows.append([row, f"`{other}`", with_interval(d), result(d, other, measure)])
+    return table(rows, "markdown")
+
+
+def table_of_levels(measures: Sequence[str] = ("kl", "mutual_information"), distance: int = LAST) -> str:
+    """In Markdown: the mean of each measure over the seeds of each schedule, on every text of which runs are stored."""
+    rows = [["text, word dropout", "schedule", *(MEASURES[measure].heading for measure in measures), "seeds"]]
+    for (corpus, dropout), label in product(stored_texts(), (*OTHERS, "cyclical")):
+        if runs := durable(corpus, label, dropout):
+            means = (mean(at(run, measure, distance) for run in runs) for measure in measures)
+            values = [f"{abs(value) if abs(value) < 0.005 else value:.2f}" for value in means]
+            rows.append([f"{corpus}, {dropout:g}", f"`{label}`", *values, f"{len(runs)}"])
     return table(rows, "markdown")

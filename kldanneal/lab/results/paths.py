@@ -54,15 +54,19 @@ def against_the_hypothesis() -> str:
 
 
 def table_of_paths() -> str:
-    """In Markdown: the mean KL at the end of each way, in how many seeds they are apart, the bounds, and a verdict."""
+    """In Markdown: the KL at the end of each way, in how many seeds they are apart, the bounds, and a verdict.
+
+    The KL is a mean, with its range over the seeds.
+    """
     bounds = ("neg_elbo", "iw_nll")
-    rows = [["text, word dropout", *(f"KL after `{way}`" for way in WAYS), "apart",
+    rows = [["text, word dropout", *(f"KL after `{way}` (range)" for way in WAYS), "apart",
              *(f"{MEASURES[bound].heading}: `cyclical` minus `constant`" for bound in bounds), "verdict"]]  # fmt: skip
     for corpus, dropout in stored_texts():
-        kl = [mean(at_update(run, "kl", END) for run in durable(corpus, way, dropout)) for way in WAYS]
+        kl = [[at_update(run, "kl", END) for run in durable(corpus, way, dropout)] for way in WAYS]
         differ = apart(corpus, dropout)
         differences = [pairs(corpus, dropout, "constant", bound, update=END) for bound in bounds]
-        rows.append([f"{corpus}, {dropout:g}", *(f"{value:.2f}" for value in kl),
+        ends = [f"{mean(each):.2f} ({min(each):.2f} to {max(each):.2f})" for each in kl]
+        rows.append([f"{corpus}, {dropout:g}", *ends,
                      f"{sum(differ)} of {len(differ)} seeds", *map(with_interval, differences),
                      verdict(corpus, dropout)])  # fmt: skip
     return table(rows, "markdown")

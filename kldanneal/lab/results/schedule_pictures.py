@@ -132,8 +132,10 @@ def _in_words(at: Sequence[float], means: Sequence[float]) -> str:
 
 
 def _runs(stored: FairMap) -> str:
-    """The text, its size and the seeds of a map's runs."""
+    """The text, its size, the seeds, and the size and learning rate of the models of a map's runs."""
     runs = [run for found in stored.runs.values() for run in found]
     seeds = len({run["job"]["seed"] for run in runs})
     sentences = runs[0]["sentences"]
-    return f"toy language, {sentences:,} sentences, {seeds} seed{'s' if seeds > 1 else ''}, a small model"
+    size, lr = (runs[0]["job"]["settings"][name] for name in ("hidden", "lr"))
+    many = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    return f"toy language, {sentences:,} sentences, {many}, {size} LSTM units, learning rate {lr:g}"

@@ -61,6 +61,16 @@ def test_the_table_of_pairs(known):
     assert with_interval([-0.3, 0.2]) in lines[3] and "no winner; `cyclical` higher in 1 of 2 seeds" in lines[3]
 
 
+def test_the_table_of_levels_has_a_mean_for_each_schedule(known):
+    lines = fair.table_of_levels(["kl", "neg_elbo"], distance=0).splitlines()
+    assert lines[0] == "| text, word dropout | schedule | KL | -ELBO | seeds |"
+    assert lines[2:] == [
+        "| toy, 0 | `monotonic` | 0.10 | 13.90 | 3 |",
+        "| toy, 0 | `monotonic-long` | 0.80 | 13.20 | 2 |",
+        "| toy, 0 | `cyclical` | 0.90 | 13.10 | 3 |",
+    ]
+
+
 def test_the_result_counts_the_seeds_of_the_winner_and_a_lower_bound_wins():
     below = [-0.1, -0.2, -0.3, -0.2]
     assert fair.result(below, "other") == "`other` higher in 4 of 4 seeds"

@@ -42,7 +42,7 @@ def test_apart_is_a_difference_of_a_collapsed_kl(two_seeds):
 
 def test_the_table_has_both_ends_and_the_differences(two_seeds):
     row = [cell.strip() for cell in table_of_paths().splitlines()[-1].strip("|").split("|")]
-    assert row[:4] == ["toy, 0", "0.12", "0.02", "1 of 2 seeds"]
+    assert row[:4] == ["toy, 0", "0.12 (0.10 to 0.14)", "0.02 (0.01 to 0.03)", "1 of 2 seeds"]
     assert row[4].startswith("+0.00 [") or row[4].startswith("-0.00 [")
     assert row[6] == "undecided"
 

@@ -34,6 +34,8 @@ def test_a_line_for_each_shape_against_the_length_of_the_ramp(stored):
             assert list(line.get_ydata()) == pytest.approx(wanted)
             assert f"word dropout {word_dropout:g}, {shape}: {wanted[0]:.2f} at 62" in picture.alt
     assert "1,000 updates" in picture.alt and "20,000 sentences" in picture.alt and "seed" in picture.alt
+    assert {run["job"]["settings"]["hidden"] for runs in stored.runs.values() for run in runs} == {32}
+    assert "32 LSTM units, learning rate 0.01" in picture.alt
 
 
 def test_a_mark_for_each_run(stored):

@@ -4,7 +4,7 @@ from kldanneal.lab.questions import Question
 
 QUESTIONS = {
     "higher": Question(
-        "Which run ends with the higher KL?",
+        "Two stored runs of 4,000 updates: which ends with the higher KL?",
         "the cyclical run",
         ["the monotonic run", "the cyclical run", "neither"],
     ),

@@ -4,8 +4,8 @@ from kldanneal.lab.questions import Question
 
 QUESTIONS = {
     "used": Question(
-        "The data have variances 6, 4, 2.5, 1.5 and 0.4. With β = 1 and σ² = 1, how many dimensions have a KL above 0?",
-        4,
+        "The data have variances 6, 4, 2.5, 1.5 and 0.4. With β = 2 and σ² = 1, how many dimensions have a KL above 0?",
+        3,
     ),
     "schedules": Question(
         "Four trainings end at weight 1. Which one ends with the lowest KL?",

@@ -23,11 +23,15 @@ function ticks([low, high], log, wanted) {
     for (let power = Math.ceil(Math.log10(low)); power <= Math.log10(high); power++) found.push(10 ** power);
     return found;
   }
-  const rough = (high - low) / wanted, unit = 10 ** Math.floor(Math.log10(rough));
-  const step = unit * [1, 2, 5, 10].find(factor => factor * unit >= rough);
-  const found = [];
-  for (let n = Math.ceil(low / step - 1e-9); n * step <= high + 1e-9 * step; n++) found.push(n * step);
-  return found;
+  const multiples = step => {
+    const found = [];
+    for (let n = Math.ceil(low / step - 1e-9); n * step <= high + 1e-9 * step; n++) found.push(n * step);
+    return found;
+  };
+  const rough = (high - low) / wanted, unit = 10 ** Math.floor(Math.log10(rough)), factors = [0.5, 1, 2, 5, 10];
+  const i = factors.findIndex(factor => factor >= 1 && factor * unit >= rough);
+  const found = multiples(factors[i] * unit);
+  return found.length < 3 ? multiples(factors[i - 1] * unit) : found;
 }
 
 function words(value) {

@@ -133,8 +133,8 @@ def _short() -> Row:
     small = {edge: [mean(at(run, "kl", edge // 2) for run in found) for found in ramps]}
     return (
         f"N is small (here: {max(few):,} or less)" if few else "N is small",
-        "train longer before you compare ramps with cycles. The decoder must learn to use z before the weight is 1. How "
-        "many updates that takes depends on model and learning rate",
+        "train longer before you compare ramps with cycles. The decoder must learn to use z before the weight is 1. "
+        "How many updates that takes depends on model and learning rate",
         "toy language, half of N for the schedule, half at weight 1. KL of ramp or cycles, the higher mean, with word "
         f"dropout 0 / 0.2: {_by_length(large)} ({seeds_of(runs)}). A smaller model with twice the learning rate, one "
         f"ramp: {_by_length(small)} ({seeds_of(*ramps)})",

@@ -84,9 +84,9 @@ def test_a_probe_of_mu_is_fooled_and_dividing_by_sigma_does_not_help():
 
 
 def test_the_spread_of_mu_in_units_of_sigma_tells_the_models_apart():
-    pattern = r"^(β = \S+): standard .*\n.*\n +at most (\S+) sigma; the spread costs (\S+) nats, the centre (\S+)"
-    found = {name: (float(largest), float(cost), float(centre))
-             for name, largest, cost, centre in re.findall(pattern, output(LESSON, "scales"), re.MULTILINE)}  # fmt: skip
+    pattern = r"^(β = \S+): standard .*\n.*at most (\S+) sigma\n +the spread costs (\S+) nats of KL, the centre (\S+)"
+    printed = re.findall(pattern, output(LESSON, "scales"), re.MULTILINE)
+    found = {name: list(map(float, values)) for name, *values in printed}
     assert found[COLLAPSED][0] <= 0.034 and 0.0005 < found[COLLAPSED][1] < 0.0015, "0.03, and a thousandth of a nat"
     rest = information()[COLLAPSED]["kl"] - found[COLLAPSED][1]
     assert 0.5 * rest < found[COLLAPSED][2] < 1.1 * rest, "most of the other KL"

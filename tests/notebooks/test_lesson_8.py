@@ -27,7 +27,9 @@ def test_the_impatient_drive_loses_all_of_its_kl():
     text = output(LESSON, "two-drives")
     assert "impatient: KL 0.00 at the end of the drive, 0.00 after the tail" in text
     assert "seed 0" in text and "20,000 sentences, 2,500 updates" in text
-    found = re.search(r"impatient, seed 0: highest KL (\S+) at update (\d+), (\S+) at 400", output(LESSON, "lost-and-found"))
+    found = re.search(
+        r"impatient, seed 0: highest KL (\S+) at update (\d+), (\S+) at 400", output(LESSON, "lost-and-found")
+    )
     highest, update, later = map(float, found.groups())
     assert highest == 54.5 and update <= 220 and later == 0
 
@@ -78,6 +80,11 @@ def test_the_rule_and_the_ramp_each_win_somewhere():
     only_rule = sum(rule != "none" and ramp == "none" for rule, ramp in found)
     only_ramp = sum(rule == "none" and ramp != "none" for rule, ramp in found)
     assert (len(found), only_rule, only_ramp) == (5, 2, 1)
+
+
+def test_on_three_seeds_the_rule_reaches_1_only_in_the_tail():
+    ends = [load_drives()["patient", seed]["curves"]["kl_weight"][2000 // EVERY - 1] for seed in range(5)]
+    assert sum(weight < 1 for weight in ends) == 3
 
 
 def test_the_rule_waits_early_on_seed_0():

@@ -119,8 +119,9 @@ def _lasts() -> Row:
     return (
         "you need a z that lasts at weight 1",
         "hide words (word dropout 0.2), and anneal: one long ramp, or cycles. Check the cost by -log p(x)",
-        f"annealed for {SWITCH:,} updates; seeds with a KL of {COLLAPSED} or more, {LAST:,} updates after the last low "
-        f"weight: {'; '.join(seen)}. Word dropout 0.2 less 0, docstrings, `cyclical`, -log p(x): {_mean(cost)}",
+        f"schedules for {SWITCH:,} updates; seeds with a KL of {COLLAPSED} or more at distance {LAST:,}: "
+        f"{'; '.join(seen)}. Word dropout 0.2 less 0, docstrings, `cyclical`, -log p(x), mean [95 % interval]: "
+        f"{_mean(cost)}",
     )
 
 
@@ -159,7 +160,7 @@ def _fixed() -> Row:
     return (
         "the decoder must stay as it is",
         "keep β at 0.75 to the end. Say so, and score at weight 1",
-        f"toy language, word dropout 0: KL {seen}. After {n:,}, less weight 1: "
+        f"toy language, word dropout 0: KL {seen}. After {n:,}, less weight 1, mean [95 % interval]: "
         f"-ELBO {_less(fixed[n], one[n], 'neg_elbo')}, -log p(x) {_less(fixed[n], one[n], 'iw_nll')} "
         f"({seeds_of(fixed[n])})",
     )
@@ -172,8 +173,8 @@ def _at_one() -> Row:
         "the decoder must stay, and training must end at weight 1",
         "begin with a low weight for many updates. Stop soon after the last low weight, and report the distance",
         f"toy language, word dropout 0: after β = 0.5, KL {_at(half, 0)}, {LAST:,} updates later {_at(half, LAST)}, "
-        f"half is lost at {half_distances(half)} ({seeds_of(half)}); after `cyclical` {_at(cycles, 0)}, "
-        f"{_at(cycles, LAST)}, {half_distances(cycles)} ({seeds_of(cycles)})",
+        f"half is lost at distance {half_distances(half)}, median [range] ({seeds_of(half)}); after `cyclical` "
+        f"{_at(cycles, 0)}, {_at(cycles, LAST)}, {half_distances(cycles)} ({seeds_of(cycles)})",
     )
 
 
@@ -185,7 +186,8 @@ def _floor() -> Row:
         "every dimension of z must carry something",
         "use free bits, and keep them to the end. Report I(x; z) beside the KL",
         f"toy language, word dropout 0, floor 0.1: KL {_at(runs, 0)}, I(x; z) {information:.2f}, "
-        f"{units:.0f} of 8 units active; without the floor half is lost at {half_distances(runs)} ({seeds_of(runs)})",
+        f"{units:.0f} of 8 units active; without the floor half is lost at distance {half_distances(runs)} "
+        f"({seeds_of(runs)})",
     )
 
 

@@ -8,7 +8,9 @@ LESSON = "07_penn_treebank"
 
 
 def test_the_two_scripts_differ_twice():
-    monotonic, cyclical = output(LESSON, "scripts-picture").splitlines()[:2]
+    monotonic, once, cyclical, cycles = output(LESSON, "scripts-picture").splitlines()[:4]
+    assert "below 1 in 9.0 epochs; then at 1 for 31.0" in once
+    assert "below 1 in 18.0 epochs; then at 1 for 5.5" in cycles
     assert "after 9.0 epochs; learning rate 0.001000 to 0.001000" in monotonic
     assert "after 4.5 epochs; learning rate 0.001000 to 0.000024" in cyclical
 
@@ -17,7 +19,11 @@ def test_the_four_arms():
     small, _, docstrings = output(LESSON, "cells-table").partition("docstrings, ")
     for text, sign in ((small, -1), (docstrings, 1)):
         found = [row for row in rows("||\n||\n" + text) if row[0] in ("monotonic", "cyclical")]
-        cells = {(weight, lr): (float(kl), float(bound)) for weight, lr, kl, bound, _ in found}
+        cells = {(weight, lr): (float(kl), float(bound)) for weight, lr, _, _, kl, bound, _ in found}
+        (once, once_later), (cycles, cycles_later) = ([int(cell.replace(",", "")) for cell in row[2:4]]
+                                                      for row in (found[0], found[2]))  # fmt: skip
+        assert 1.9 < cycles / once < 2.1 and 5 < once_later / cycles_later < 6  # "more discount, a shorter distance"
+        assert all(found[i][2:4] == found[i + 1][2:4] for i in (0, 2))  # the restarts: at equal ones
         mc, mr, cc, cr = (cells[w, lr] for w in ("monotonic", "cyclical") for lr in ("constant", "restarts"))
         assert mc[0] < mr[0] and mr[0] * 1.5 < cc[0] and cc[0] * 1.5 < cr[0]
         assert sign * (mr[1] - mc[1]) > 0.6 and sign * (cr[1] - cc[1]) > 0.6  # restarts change the -ELBO
@@ -35,7 +41,9 @@ def test_the_interaction_depends_on_the_scale():
 
 
 def test_a_falling_learning_rate_keeps_more_of_the_kl():
-    decays, constant = rows(output(LESSON, "decay"))
+    decays, constant, difference = rows(output(LESSON, "decay"))
+    ((_, low, _),) = numbers(DIFFERENCE, difference[4])
+    assert low > 0.02
     assert float(decays[4].split()[0]) > float(constant[4].split()[0]) + 0.05
     assert float(decays[5].split()[0]) < float(constant[5].split()[0]) - 0.05
 

@@ -250,6 +250,7 @@ def test_the_verdicts():
     collapsed, partly, large = rows(said_by("three-models"))
     assert said_by("report").startswith("Verdict: collapsed (sure)")
     assert (collapsed[-1], collapsed[-2], large[-1]) == ("collapsed", "0", "in use")
+    assert partly[-3:] == ["7", "3", "partly collapsed"]  # as the text says
     for row in (collapsed, partly, large):
         kl, information, distance = map(float, row[1:4])
         assert kl == pytest.approx(information + distance, abs=0.02)

@@ -4,19 +4,19 @@ from kldanneal.lab.questions import Question
 
 QUESTIONS: dict[str, Question] = {
     "half": Question(
-        "No word dropout: at which distance have the cyclical runs lost half of their KL?",
+        "Toy language, no word dropout: at which distance have the cyclical runs lost half of their KL (median)?",
         "between 100 and 5,000",
         ["below 100", "between 100 and 5,000", "above 5,000, or never"],
-        why="On the toy language, the median is 1,360 updates.",
+        why="The median is 1,360 updates.",
     ),
     "states": Question(
-        "Word dropout 0.2, toy language: do both end with the same KL?",
+        "Word dropout 0.2, toy language: do constant and cyclical end with the same KL?",
         "no, cyclical has more",
         ["yes, near 0", "yes, near 1", "no, cyclical has more"],
         why="Only their past differs.",
     ),
     "fixed": Question(
-        "β = 0.5 for 4,000 updates, then 1. Which KL is left 8,000 updates later?",
+        "β = 0.5 for 4,000 updates, then 1. Which KL is left at distance 8,000?",
         "less, but above 0.1",
         ["below 0.1", "less, but above 0.1", "as much as before"],
         why="It starts high, so it has more to lose.",

@@ -4,10 +4,10 @@ from kldanneal.lab.questions import Question
 
 QUESTIONS = {
     "collapsed": Question(
-        "How many different sentences does the model at β = 1 write?",
+        "How many different sentences does the model at β = 1 write from the means?",
         "1",
         ["1", "between 2 and 100", "more than 100"],
-        why="Its decoder ignores z.",
+        why="All means are nearly equal.",
     ),
     "used": Question(
         "And the model at β = 0.5?",
@@ -32,12 +32,6 @@ QUESTIONS = {
         "above 60 %",
         ["about 33 %", "about 50 %", "above 60 %"],
         why="mu differs a little between tenses, and the probe enlarges any difference.",
-    ),
-    "topic": Question(
-        "At β = 0.5, how many reconstructions have the topic of the original? There are 5 topics.",
-        "about 20 %",
-        ["about 20 %", "about 60 %", "almost all"],
-        why="This is chance: 1 of 5.",
     ),
     "between": Question(
         "At β = 0.5, how does the sentence change along the line?",

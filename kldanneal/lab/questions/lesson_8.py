@@ -13,7 +13,7 @@ QUESTIONS = {
         "Both drives end at weight 1. Which one ends with more KL?",
         "there and back",
         ["impatient", "there and back", "both the same"],
-        why="Its second ramp is slow, and the decoder knows the language by then.",
+        why="Its second ramp takes 1,000 updates, the ramp of impatient 300.",
     ),
     "bound": Question(
         "Which of the four drives has the lowest -ELBO at its end?",
@@ -22,7 +22,7 @@ QUESTIONS = {
         why="It is the one whose KL has vanished.",
     ),
     "score": Question(
-        "Which of the three has a score for every seed?",
+        "Which of the drives impatient, cyclical, and there and back has a score for every seed?",
         "there and back",
         ["impatient", "cyclical", "there and back", "none of them"],
         why="It keeps more than 0.5 nats in all seeds.",
@@ -31,11 +31,6 @@ QUESTIONS = {
         "At which weight does the rule have to wait on seed 0?",
         "below 0.2",
         ["below 0.2", "between 0.4 and 0.6", "above 0.8"],
-        why="The decoder has no use for z yet, so the KL is the first thing that training gives up.",
-    ),
-    "rule": Question(
-        "Look at section 3: in how many of the 5 seeds does the rule get a score, and the slow ramp none?",
-        2,
-        why="In one seed it is the other way round.",
+        why="Its KL falls below 1 nat when the weight is about 0.1.",
     ),
 }

@@ -10,9 +10,10 @@ from kldanneal.lab.corpora.toy import ENTROPY
 from kldanneal.lab.drawing import WIDTH, Diagram
 from kldanneal.lab.metrics import MEASURES
 from kldanneal.lab.plots import TrainingPanels, styles, tidy
-from kldanneal.lab.results.drives import EVERY, SEEDS, Run, load_drives, names
+from kldanneal.lab.results.drives import EVERY, SEEDS, Run, load_drives, names, written_down
+from kldanneal.lab.results.factorial import discount_and_distance
 from kldanneal.lab.tables import table
-from kldanneal.lab.training.score import REQUIRED_KL, score_of
+from kldanneal.lab.training.score import REQUIRED_KL, TAIL, score_of
 
 MARKERS = "osD^vPX"
 
@@ -46,14 +47,38 @@ def table_of_drives(drives: Sequence[str], seed: int = 0, when: str = "at_end") 
 
 
 def table_of_scores() -> str:
-    """In Markdown: the score of every drive for every seed, or the KL that is too low for one."""
-    rows = [["drive", *(f"seed {seed}" for seed in SEEDS), "scores"]]
+    """In Markdown: discount, distance, and the score of every drive for every seed, or the KL that is too low."""
+    rows = [["drive", "discount", "distance", *(f"seed {seed}" for seed in SEEDS), "scores"]]
     for name in names():
         runs = [load_drives()[name, seed] for seed in SEEDS]
         cells = [f"none (KL {run['after_tail']['kl']:.2f})" if scored(run) is None else f"{scored(run):.2f}"
                  for run in runs]  # fmt: skip
-        rows.append([name, *cells, f"{sum(scored(run) is not None for run in runs)} of {len(runs)}"])
+        rows.append(
+            [
+                name,
+                *_discount_and_distance(name),
+                *cells,
+                f"{sum(scored(run) is not None for run in runs)} of {len(runs)}",
+            ]
+        )
     return table(rows, "markdown")
+
+
+def _discount_and_distance(name: str) -> list[str]:
+    """Of the weights until the end of the tail; of a drive that differs between seeds, from the lowest to the highest.
+
+    The weights of such a drive are stored as means over 20 updates, so its distance can be 19 updates too short.
+    """
+    if name in written_down():
+        weights = [[*written_down()[name], *[1.0] * TAIL]]
+    else:
+        curves = [load_drives()[name, seed]["curves"]["kl_weight"] for seed in SEEDS]
+        weights = [[weight for weight in curve for _ in range(EVERY)] for curve in curves]
+    texts = []
+    for values in zip(*map(discount_and_distance, weights), strict=True):
+        low, high = f"{min(values):,.0f}", f"{max(values):,.0f}"
+        texts.append(low if low == high else f"{low} to {high}")
+    return texts
 
 
 def plot_drives(drives: Sequence[str], seed: int = 0) -> Diagram:

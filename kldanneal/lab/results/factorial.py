@@ -12,6 +12,7 @@ from itertools import product
 from statistics import mean
 from typing import Any
 
+from kldanneal.annealing import Annealer
 from kldanneal.lab.metrics import MEASURES
 from kldanneal.lab.results import evidence, tail
 from kldanneal.lab.results.statistics import interval, with_interval
@@ -36,16 +37,39 @@ class TwoByTwo:
     Args:
         title (str): text, sentences, updates, seeds.
         runs (mapping): the measures of each run, by schedule of the weight and of the learning rate, then by seed.
+        updates (int): of each run, before it is measured.
     """
 
     title: str
     runs: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
+    updates: int
 
     def values(self, measure: str, weight: str, lr: str) -> list[float]:
         return [run[measure] for run in self.runs[weight, lr]]
 
     def cells(self, measure: str) -> dict[tuple[str, str], list[float]]:
         return {(weight, lr): self.values(measure, weight, lr) for weight, lr in product(WEIGHTS, RATES)}
+
+
+def published(updates: int) -> dict[str, Annealer]:
+    """The two schedules of the weight in Fu et al.'s published code, as lesson 7 takes them apart."""
+    cycle = updates // 4
+    return {
+        "monotonic": Annealer(round(0.9 * cycle), baseline=0.1),
+        "cyclical": Annealer(cycle, baseline=0.1, cyclical=True, ratio=0.45),
+    }
+
+
+def discount_and_distance(weights: Sequence[float]) -> tuple[float, int]:
+    """The sum of 1 - weight, and the number of updates after the last weight below 1.
+
+    Example::
+
+        >>> discount_and_distance([0.5, 0.75, 1.0, 1.0])
+        (0.75, 2)
+    """
+    last_low = max((update for update, weight in enumerate(weights, start=1) if weight < 1), default=0)
+    return sum(1 - weight for weight in weights), len(weights) - last_low
 
 
 def stored_experiments() -> list[TwoByTwo]:
@@ -75,11 +99,13 @@ def table_of_effects(cells: Cells, measure: str = "kl", *, ratios: bool = True) 
 
 
 def table_of_cells(two: TwoByTwo, measures: Sequence[str] = ("kl", "neg_elbo", "iw_nll")) -> str:
-    """In Markdown: the mean of each measure in the four cells."""
-    rows = [["KL weight", "learning rate", *(MEASURES[m].heading for m in measures)]]
+    """In Markdown: discount, distance and the mean of each measure in the four cells."""
+    rows = [["KL weight", "learning rate", "discount", "distance", *(MEASURES[m].heading for m in measures)]]
+    schedules = published(two.updates)
     for weight, lr in product(WEIGHTS, RATES):
+        discount, distance = discount_and_distance(schedules[weight].schedule(two.updates))
         means = (f"{mean(two.values(m, weight, lr)):.{MEASURES[m].digits}f}" for m in measures)
-        rows.append([weight, lr.removeprefix("cosine-"), *means])
+        rows.append([weight, lr.removeprefix("cosine-"), f"{discount:,.0f}", f"{distance:,}", *means])
     return table(rows, "markdown")
 
 
@@ -97,7 +123,7 @@ def _penn_treebank() -> TwoByTwo:
                                 and run["value"] == lr])
         for weight, lr in product(WEIGHTS, RATES)
     }  # fmt: skip
-    return _paired(f"{sentences} Penn Treebank sentences, {evidence.PTB['steps']:,} updates", runs)
+    return _paired(f"{sentences} Penn Treebank sentences", runs, int(evidence.PTB["steps"]))
 
 
 def docstrings() -> TwoByTwo:
@@ -107,15 +133,15 @@ def docstrings() -> TwoByTwo:
                        for run in tail.select(stored, "docstrings", weight, lr_schedule=lr)}
         for weight, lr in product(WEIGHTS, RATES)
     }  # fmt: skip
-    what = f"{stored[0]['sentences']:,} docstrings, {stored[0]['job']['updates']:,} updates" if stored else ""
-    return _paired(what, runs)
+    what, updates = (f"{stored[0]['sentences']:,} docstrings", stored[0]["job"]["updates"]) if stored else ("", 0)
+    return _paired(what, runs, updates)
 
 
 def _by_seed(runs: Sequence[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
     return {run["seed"]: run for run in runs}
 
 
-def _paired(what: str, runs: Mapping[tuple[str, str], Mapping[int, Mapping[str, Any]]]) -> TwoByTwo:
+def _paired(what: str, runs: Mapping[tuple[str, str], Mapping[int, Mapping[str, Any]]], updates: int) -> TwoByTwo:
     seeds = sorted(set.intersection(*(set(by_seed) for by_seed in runs.values())))
     paired = {place: [by_seed[seed] for seed in seeds] for place, by_seed in runs.items()}
-    return TwoByTwo(f"{what}, {len(seeds)} seeds", paired)
+    return TwoByTwo(f"{what}, {updates:,} updates, {len(seeds)} seeds", paired, updates)

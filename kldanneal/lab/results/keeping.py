@@ -46,9 +46,13 @@ def paired(labels: Sequence[str]) -> dict[str, list[Run]]:
 
 
 def table_of_tails(labels: Sequence[str], texts: Sequence[tuple[str, float]] = (("toy", 0.0),)) -> str:
-    """In Markdown: the KL at the last low update and at three distances from it, and where half of it is lost."""
+    """In Markdown: the KL at the last low update and at three distances from it, and where half of it is lost.
+
+    A KL is a mean and a standard deviation over the seeds; a distance is a median and a range.
+    """
     distances = (0, 500, 2000, LAST)
-    rows = [["text, word dropout; first", "seeds", *(f"KL at {d:,}" for d in distances), "half is lost at"]]
+    rows = [["text, word dropout; first", "seeds", *(f"KL at distance {d:,}" for d in distances),
+             "distance where half is lost: median [range]"]]  # fmt: skip
     for corpus, dropout in texts:
         for label in labels:
             runs = runs_of(label, corpus, dropout)
@@ -59,7 +63,7 @@ def table_of_tails(labels: Sequence[str], texts: Sequence[tuple[str, float]] = (
 
 def table_of_states(texts: Sequence[tuple[str, float]] = TEXTS) -> str:
     """In Markdown: the KL of each seed after the last update, by the schedule that it began with."""
-    rows = [["text, word dropout", "first", "KL of each seed at the end", f"at least {COLLAPSED}"]]
+    rows = [["text, word dropout", "first", f"KL of each seed at update {TOTALS[-1]:,}", f"at least {COLLAPSED}"]]
     for corpus, dropout in texts:
         for label in ("constant", "monotonic-long", "cyclical"):
             kl = [at_update(run, "kl", TOTALS[-1]) for run in durable(corpus, label, dropout)]
@@ -73,10 +77,12 @@ def table_of_scores(labels: Sequence[str] = SCORED) -> str:
     """In Markdown: KL, information and both bounds after 4,000 updates, at weight 1; means over common seeds."""
     measures = ("kl", "mutual_information", "neg_elbo", "iw_nll")
     found = paired(labels)
-    rows = [[f"for {SWITCH:,} updates", *(MEASURES[measure].heading for measure in measures)]]
-    for runs in found.values():
+    rows = [
+        [f"for {SWITCH:,} updates; {seeds_of(*found.values())}", *(MEASURES[measure].heading for measure in measures)]
+    ]
+    for label, runs in found.items():
         means = (f"{mean(at_update(run, m, SWITCH) for run in runs):.2f}" for m in measures)
-        rows.append([f"`{shown(runs[0])}`", *means])
+        rows.append([f"`{label}`", *means])
     return table(rows, "markdown")
 
 
@@ -113,41 +119,38 @@ def _lasts() -> Row:
     return (
         "you need a z that lasts at weight 1",
         "hide words (word dropout 0.2), and anneal: one long ramp, or cycles. Check the cost by -log p(x)",
-        f"annealed for {SWITCH:,} updates; seeds with a KL of {COLLAPSED} or more, {LAST:,} updates after the last low "
-        f"weight: {'; '.join(seen)}. Word dropout 0.2 less 0, docstrings, `cyclical`, -log p(x): {_mean(cost)}",
+        f"schedules for {SWITCH:,} updates; seeds with a KL of {COLLAPSED} or more at distance {LAST:,}: "
+        f"{'; '.join(seen)}. Word dropout 0.2 less 0, docstrings, `cyclical`, -log p(x), mean [95 % interval]: "
+        f"{_mean(cost)}",
     )
 
 
 def _short() -> Row:
     best = {n: [budgets.best(dropout, n) for dropout in budgets.WORD_DROPOUTS] for n in BUDGETS}
     few = [n for n, kl in best.items() if max(kl) < COLLAPSED]
-    runs, quick = budgets.budgeted(0.0)["cyclical"][BUDGETS[0]], _quick_ramps()
-    small = {n: [mean(at(run, "kl", n // 2) for run in found) for found in ramps] for n, ramps in quick.items()}
-    (one, *_), *_ = quick.values()
+    edge = max(few, default=BUDGETS[0])
+    runs, ramps = budgets.budgeted(0.0)["cyclical"][BUDGETS[0]], _quick_ramps(edge)
+    large = {n: kl for n, kl in best.items() if edge <= n <= 2 * edge}
+    small = {edge: [mean(at(run, "kl", edge // 2) for run in found) for found in ramps]}
     return (
         f"N is small (here: {max(few):,} or less)" if few else "N is small",
-        "train longer before you compare ramps with cycles. Weight 1 must come late enough: before it, the decoder has "
-        "to learn to use z. How late depends on model and learning rate",
-        "toy language, half of N for the schedule, half at weight 1; word dropout 0 and 0.2. Higher mean KL of ramp "
-        f"and cycles: {_by_length(best)} ({seeds_of(runs)}). A smaller model with twice the learning rate, one ramp: "
-        f"{_by_length(small)} ({seeds_of(one)})",
+        "train longer before you compare ramps with cycles. The decoder must learn to use z before the weight is 1. "
+        "How many updates that takes depends on model and learning rate",
+        "toy language, half of N for the schedule, half at weight 1. KL of ramp or cycles, the higher mean, with word "
+        f"dropout 0 / 0.2: {_by_length(large)} ({seeds_of(runs)}). A smaller model with twice the learning rate, one "
+        f"ramp: {_by_length(small)} ({seeds_of(*ramps)})",
     )
 
 
-def _quick_ramps() -> dict[int, list[list[Run]]]:
-    """The runs of the map with one linear ramp over half of N updates: for each N of the budgets, by word dropout."""
-    found = {}
-    for n in BUDGETS:
-        ramp = {"total_steps": n // 2, "shape": "linear"}
-        runs = [select(load_runs("map"), "toy", "once", word_dropout=dropout) for dropout in budgets.WORD_DROPOUTS]
-        ramps = [[run for run in each if run["job"]["annealer"] == ramp] for each in runs]
-        if all(ramps):
-            found[n] = ramps
-    return found
+def _quick_ramps(n: int) -> list[list[Run]]:
+    """The runs of the map with one linear ramp over half of N updates, by word dropout."""
+    ramp = {"total_steps": n // 2, "shape": "linear"}
+    runs = [select(load_runs("map"), "toy", "once", word_dropout=dropout) for dropout in budgets.WORD_DROPOUTS]
+    return [[run for run in each if run["job"]["annealer"] == ramp] for each in runs]
 
 
 def _by_length(kl: dict[int, list[float]]) -> str:
-    return "; ".join(f"N = {n:,}: {' and '.join(f'{value:.2f}' for value in values)}" for n, values in kl.items())
+    return "; ".join(f"N = {n:,}: {' / '.join(f'{value:.2f}' for value in values)}" for n, values in kl.items())
 
 
 def _fixed() -> Row:
@@ -157,7 +160,7 @@ def _fixed() -> Row:
     return (
         "the decoder must stay as it is",
         "keep β at 0.75 to the end. Say so, and score at weight 1",
-        f"toy language, word dropout 0: KL {seen}. After {n:,}, less weight 1: "
+        f"toy language, word dropout 0: KL {seen}. After {n:,}, less weight 1, mean [95 % interval]: "
         f"-ELBO {_less(fixed[n], one[n], 'neg_elbo')}, -log p(x) {_less(fixed[n], one[n], 'iw_nll')} "
         f"({seeds_of(fixed[n])})",
     )
@@ -170,8 +173,8 @@ def _at_one() -> Row:
         "the decoder must stay, and training must end at weight 1",
         "begin with a low weight for many updates. Stop soon after the last low weight, and report the distance",
         f"toy language, word dropout 0: after β = 0.5, KL {_at(half, 0)}, {LAST:,} updates later {_at(half, LAST)}, "
-        f"half is lost at {half_distances(half)} ({seeds_of(half)}); after `cyclical` {_at(cycles, 0)}, "
-        f"{_at(cycles, LAST)}, {half_distances(cycles)} ({seeds_of(cycles)})",
+        f"half is lost at distance {half_distances(half)}, median [range] ({seeds_of(half)}); after `cyclical` "
+        f"{_at(cycles, 0)}, {_at(cycles, LAST)}, {half_distances(cycles)} ({seeds_of(cycles)})",
     )
 
 
@@ -183,7 +186,8 @@ def _floor() -> Row:
         "every dimension of z must carry something",
         "use free bits, and keep them to the end. Report I(x; z) beside the KL",
         f"toy language, word dropout 0, floor 0.1: KL {_at(runs, 0)}, I(x; z) {information:.2f}, "
-        f"{units:.0f} of 8 units active; without the floor half is lost at {half_distances(runs)} ({seeds_of(runs)})",
+        f"{units:.0f} of 8 units active; without the floor half is lost at distance {half_distances(runs)} "
+        f"({seeds_of(runs)})",
     )
 
 

@@ -96,9 +96,8 @@ def plot_scores(labels: Sequence[str] = SCORED) -> Chart:
         axes.plot(kl, lower, "o", color=BLUE, markersize=7)
         align = "right" if label in TO_THE_LEFT else "center" if label in ABOVE else "left"
         offset = {"right": (-8, -3), "center": (0, 8), "left": (8, -3)}[align]
-        name = shown(runs[0]).replace(", ", ",\n")  # in two lines, so that none covers another
-        axes.annotate(name, (kl, upper), xytext=offset, textcoords="offset points", fontsize=9, ha=align)
-        says.append(f"{shown(runs[0])}: KL {kl:.2f}, -ELBO {upper:.2f}, -log p(x) {lower:.2f}")
+        axes.annotate(label, (kl, upper), xytext=offset, textcoords="offset points", fontsize=9, ha=align)
+        says.append(f"{label}: KL {kl:.2f}, -ELBO {upper:.2f}, -log p(x) {lower:.2f}")
     axes.plot([], [], "o", color=VERMILION, fillstyle="none", markeredgewidth=2, label="-ELBO")
     axes.plot([], [], "o", color=BLUE, label="-log p(x)")
     axes.axhline(ENTROPY, color=GREY, linestyle=":")

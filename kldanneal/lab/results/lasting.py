@@ -18,6 +18,7 @@ from kldanneal.lab.results.tail import (
     at_update,
     counted,
     course,
+    differences_at_update,
     durable,
     ending,
     half_distances,
@@ -93,6 +94,10 @@ def decay() -> str:
             kl = [mean_and_spread([at_update(run, "kl", update) for run in found], 2) for update in updates]
             elbo = mean_and_spread([at_update(run, "neg_elbo", 8000) for run in found], 2)
             rows.append([name, *kl, elbo])
+    if len(seeds) > 1:
+        d = [differences_at_update(frozen, plain, "kl", update) for update in updates]
+        d.append(differences_at_update(frozen, plain, "neg_elbo", 8000))
+        rows.append(["difference within seeds [95 % interval]", *map(with_interval, d)])
     return table(rows, "markdown")
 
 

@@ -29,6 +29,7 @@ from kldanneal.lab.files import write_atomically
 from kldanneal.lab.results import bounds, findings, pool, stored
 from kldanneal.lab.results import repeat as again
 from kldanneal.lab.results.evidence import PATH, PTB, STORED, Evidence, load_evidence, save_evidence
+from kldanneal.lab.results.factorial import published
 from kldanneal.lab.results.parts import PARTS
 from kldanneal.lab.results.tail import load_runs
 from kldanneal.lab.training.comparison import Comparison
@@ -56,15 +57,6 @@ class Experiment:
         schedules = self.schedules or parse_schedules(NAMED, steps=self.settings.steps)
         folder.mkdir(parents=True, exist_ok=True)
         return Comparison(corpus, schedules, self.settings, seeds=SEEDS, device="cpu", checkpoints=folder)
-
-
-def published(steps: int) -> dict[str, Annealer]:
-    """The two schedules of Fu et al.'s published code, as notebook 04 takes them apart."""
-    cycle = steps // 4
-    return {
-        "monotonic": Annealer(round(0.9 * cycle), baseline=0.1),
-        "cyclical": Annealer(cycle, baseline=0.1, cyclical=True, ratio=0.45),
-    }
 
 
 def experiments() -> Iterator[Experiment]:

@@ -115,7 +115,7 @@ class ZSliders(Panel):
         self.show("text:written", f"{''.join(written)}<p class='kl-small'>{marks}</p>")
         moved = any(self[f"z{i + 1}"] for i in self.dimensions)
         found = "; ".join(changed) + "." if moved else "All sliders are at 0. Move one: which words change?"
-        self.result(found, "A collapsed decoder writes the same sentence whatever z is.")
+        self.result(found, "After a collapse, z says nothing about the text that was read.")
 
 
 def _of_one_corpus(runs: Mapping[str, Run]) -> dict[str, Run]:

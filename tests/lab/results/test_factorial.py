@@ -15,9 +15,9 @@ MULTIPLIES = {("monotonic", "constant"): [0.1, 0.2], ("monotonic", "cosine-resta
               ("cyclical", "constant"): [0.5, 1.0], ("cyclical", "cosine-restarts"): [1.0, 2.0]}  # fmt: skip
 
 
-def two(cells, title="10 sentences, 5 updates, 2 seeds"):
+def two(cells, title="10 sentences, 4,000 updates, 2 seeds"):
     return TwoByTwo(title, {place: [{"kl": value, "neg_elbo": 60 + value, "iw_nll": 60.0} for value in values]
-                            for place, values in cells.items()})  # fmt: skip
+                            for place, values in cells.items()}, 4000)  # fmt: skip
 
 
 def test_effects_that_add_up_interact_as_ratios_alone():
@@ -42,7 +42,16 @@ def test_the_tables():
     bounds = factorial.table_of_effects(ADDS, "neg_elbo", ratios=False).splitlines()
     assert bounds[0] == "| effect on the -ELBO | difference (nats) |" and len(bounds) == len(lines)
     cells = factorial.table_of_cells(two(ADDS)).splitlines()
-    assert cells[2] == "| monotonic | constant | 0.150 | 60.15 | 60.00 |" and "| cyclical | restarts |" in cells[-1]
+    assert cells[2] == "| monotonic | constant | 405 | 3,100 | 0.150 | 60.15 | 60.00 |"
+    assert "| cyclical | restarts | 812 | 550 |" in cells[-1]
+
+
+def test_the_published_weights_are_those_of_the_stored_runs():
+    for job in two_by_two():
+        assert job.schedule().schedule(job.updates) == factorial.published(job.updates)[job.label].schedule(job.updates)
+    weights = factorial.published(4000)["cyclical"].schedule(4000)
+    assert factorial.discount_and_distance(weights)[1] == job.updates - job.last_low() == 550
+    assert factorial.discount_and_distance([1.0, 1.0]) == (0, 2)
 
 
 def test_the_small_penn_treebank_is_the_evidence():
@@ -75,8 +84,8 @@ def test_lines_are_parallel_on_the_scale_without_an_interaction(ratios):
     heights = [left.transData.transform(line.get_xydata())[:, 1] for line in (monotonic, cyclical)]
     rises = [high - low for low, high in heights]
     assert rises[0] == pytest.approx(rises[1])
-    assert right.get_title() == "10 sentences,\n5 updates, 2 seeds"
-    assert "10 sentences, 5 updates, 2 seeds, cyclical weight: constant" in alt
+    assert right.get_title() == "10 sentences,\n4,000 updates, 2 seeds"
+    assert "10 sentences, 4,000 updates, 2 seeds, cyclical weight: constant" in alt
 
 
 def test_the_two_scripts():

@@ -140,18 +140,19 @@ def test_scores_are_of_the_seeds_that_all_labels_have(known):
     known["remedies"][1]["measured"][0]["kl"] = 0.6  # constant 0.5, seed 1, which free bits have too
     assert known["remedies"][1]["measured"][0]["update"] == keeping.SWITCH
     lines = keeping.table_of_scores(["constant 0.5", "free bits 0.1"]).splitlines()
-    assert lines[2] == "| `constant 0.5, then 1` | 0.60 | 0.40 | 14.80 | 14.00 |"
+    assert lines[0].startswith("| for 4,000 updates; 1 seed |")
+    assert lines[2] == "| `constant 0.5` | 0.60 | 0.40 | 14.80 | 14.00 |"
     picture = keeping_pictures.plot_scores(["constant 0.5", "free bits 0.1"])
-    assert "constant 0.5, then 1: KL 0.60, -ELBO 14.80, -log p(x) 14.00" in picture.alt and "1 seed" in picture.alt
+    assert "constant 0.5: KL 0.60, -ELBO 14.80, -log p(x) 14.00" in picture.alt and "1 seed" in picture.alt
 
 
 def test_the_guide_has_the_numbers_of_the_runs(known):
     rows = keeping.guide().splitlines()[2:]
     assert [row.split("|")[1].strip() for row in rows] == list("1234567")
     assert "toy language, word dropout 0: 2 of 2" in rows[0]
-    assert "N = 8,000: 8.10 and 8.10 (2 seeds)" in rows[1] and rows[1].startswith("| 2 | N is small |")
-    assert rows[1].endswith("one ramp: N = 1,000: 0.00 and 0.20; N = 2,000: 0.30 and 0.50 (1 seed) |")
-    assert "docstrings, `cyclical`: 2 of 2" in rows[2] and f"-log p(x): {with_interval([0.0, 0.0])}" in rows[2]
+    assert "dropout 0 / 0.2: N = 1,000: 1.10 / 1.10; N = 2,000: 2.10 / 2.10 (2 seeds)" in rows[1]
+    assert rows[1].startswith("| 2 | N is small |") and rows[1].endswith("one ramp: N = 1,000: 0.00 / 0.20 (1 seed) |")
+    assert "docstrings, `cyclical`: 2 of 2" in rows[2] and f"interval]: {with_interval([0.0, 0.0])}" in rows[2]
     assert f"-log p(x) {with_interval([1.0, 1.0])} (2 seeds)" in rows[3]
     assert "after β = 0.5, KL 0.80, 8,000 updates later 1.00" in rows[4]
     assert "KL 0.80, I(x; z) 0.40, 3 of 8 units active" in rows[5]
@@ -162,7 +163,9 @@ def test_the_guide_says_how_many_updates_are_few(known):
     for run in known["budgets"]:
         if run["job"]["updates"] <= 2000:
             run["measured"][-1]["kl"] = 0.09 if run["job"]["updates"] == 2000 else 0.0
-    assert keeping.guide().splitlines()[3].startswith("| 2 | N is small (here: 2,000 or less) |")
+    row = keeping.guide().splitlines()[3]
+    assert row.startswith("| 2 | N is small (here: 2,000 or less) |")
+    assert "N = 2,000: 0.09 / 0.09; N = 4,000:" in row and "one ramp: N = 2,000: 0.30 / 0.50" in row
 
 
 def test_a_constant_weight_says_what_comes_after_it(known):

@@ -152,7 +152,7 @@ clean:
 $(LAB): pyproject.toml
 	@echo "Setting up .venv for the notebooks: one to two minutes of computing, and the time that the downloads take."
 	$(PYTHON) -m venv .venv
-	$(PIP) "$(TORCH)" --editable ".[notebooks]"
+	$(PIP) --no-compile "$(TORCH)" --editable ".[notebooks]" # Python compiles what a lesson imports; all is a third of the time
 	touch $@
 
 $(READY): pyproject.toml

@@ -149,10 +149,11 @@ address:
 clean:
 	rm -rf .venv
 
+# Python compiles what a lesson imports; to compile everything takes a third of the time.
 $(LAB): pyproject.toml
 	@echo "Setting up .venv for the notebooks: one to two minutes of computing, and the time that the downloads take."
 	$(PYTHON) -m venv .venv
-	$(PIP) --no-compile "$(TORCH)" --editable ".[notebooks]" # Python compiles what a lesson imports; all is a third of the time
+	$(PIP) --no-compile "$(TORCH)" --editable ".[notebooks]"
 	touch $@
 
 $(READY): pyproject.toml

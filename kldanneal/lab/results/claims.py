@@ -1,7 +1,6 @@
 """The claims that are tested: who says so, whether it holds in the stored runs, and the numbers."""
 
 from collections.abc import Callable, Sequence
-from statistics import mean
 
 from kldanneal.lab.metrics import COLLAPSED
 from kldanneal.lab.results.parts import DURABILITY, TOTALS
@@ -18,6 +17,7 @@ from kldanneal.lab.results.tail import (
     ending,
     half_distances,
     load_runs,
+    mean_at,
     select,
 )
 from kldanneal.lab.tables import table
@@ -94,7 +94,7 @@ def _after_annealing(
     for corpus, dropout, runs in _settings(label):
         if dropout == word_dropout:
             right += [ending(run) in ends for run in runs]
-            first, last = (mean(at(run, "kl", distance) for run in runs) for distance in (0, LAST))
+            first, last = (mean_at(runs, "kl", distance) for distance in (0, LAST))
             numbers.append(f"{_where(corpus, dropout)}: KL {first:.2f}, {LAST:,} updates later {last:.2f}{also(runs)}")
     return claim, source, verdict(right), "; ".join(numbers)
 

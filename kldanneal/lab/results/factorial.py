@@ -15,6 +15,7 @@ from typing import Any
 from kldanneal.annealing import Annealer
 from kldanneal.lab.metrics import MEASURES
 from kldanneal.lab.results import evidence, tail
+from kldanneal.lab.results.jobs import last_low
 from kldanneal.lab.results.statistics import interval, with_interval
 from kldanneal.lab.tables import table
 
@@ -68,8 +69,7 @@ def discount_and_distance(weights: Sequence[float]) -> tuple[float, int]:
         >>> discount_and_distance([0.5, 0.75, 1.0, 1.0])
         (0.75, 2)
     """
-    last_low = max((update for update, weight in enumerate(weights, start=1) if weight < 1), default=0)
-    return sum(1 - weight for weight in weights), len(weights) - last_low
+    return sum(1 - weight for weight in weights), len(weights) - last_low(weights)
 
 
 def stored_experiments() -> list[TwoByTwo]:

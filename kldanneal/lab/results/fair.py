@@ -7,12 +7,11 @@ for corpus, word_dropout in stored_texts():
 
 from collections.abc import Sequence
 from itertools import product
-from statistics import mean
 
 from kldanneal.lab.metrics import MEASURES
 from kldanneal.lab.results.parts import DURABILITY
 from kldanneal.lab.results.statistics import interval, with_interval
-from kldanneal.lab.results.tail import LAST, Run, at, differences, differences_at_update, durable
+from kldanneal.lab.results.tail import LAST, Run, differences, differences_at_update, durable, mean_at
 from kldanneal.lab.tables import table
 
 TITLES = {"toy": "toy language", "docstrings": "docstrings", "ptb": "Penn Treebank"}
@@ -98,7 +97,7 @@ def table_of_levels(measures: Sequence[str] = ("kl", "mutual_information"), dist
     rows = [["text, word dropout", "schedule", *(MEASURES[measure].heading for measure in measures), "seeds"]]
     for (corpus, dropout), label in product(stored_texts(), (*OTHERS, "cyclical")):
         if runs := durable(corpus, label, dropout):
-            means = (mean(at(run, measure, distance) for run in runs) for measure in measures)
+            means = (mean_at(runs, measure, distance) for measure in measures)
             values = [f"{abs(value) if abs(value) < 0.005 else value:.2f}" for value in means]
             rows.append([f"{corpus}, {dropout:g}", f"`{label}`", *values, f"{len(runs)}"])
     return table(rows, "markdown")

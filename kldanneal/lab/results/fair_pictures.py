@@ -14,7 +14,7 @@ from kldanneal.lab.plots import TrainingPanels, styles, tidy
 from kldanneal.lab.results.fair import OTHERS, pairs, stored_texts, where
 from kldanneal.lab.results.jobs import EVERY, from_dict
 from kldanneal.lab.results.statistics import interval
-from kldanneal.lab.results.tail import LAST, at, durable
+from kldanneal.lab.results.tail import LAST, durable, mean_at
 from kldanneal.lab.results.tail_pictures import over_distance
 
 
@@ -88,7 +88,7 @@ def plot_over_tail(labels: Sequence[str] = ("monotonic-long", "cyclical")) -> Di
         for label, style in styles(labels).items():
             runs = durable(corpus, label, dropout)
             over_distance(axes, runs, style, label)
-            first, last = (mean(at(run, "kl", distance) for run in runs) for distance in (0, LAST))
+            first, last = (mean_at(runs, "kl", distance) for distance in (0, LAST))
             says.append(f"{where(corpus, dropout)}, {label}: from {first:.2f} to {last:.2f}")
         axes.set(xlim=(-100, LAST + 100), ylim=(0, None))
         axes.set_title(where(corpus, dropout), fontsize=10, loc="left")

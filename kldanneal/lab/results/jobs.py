@@ -9,6 +9,7 @@ a constant weight of 1 it is the number of updates since the start. Models are c
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ class Job:
 
     def last_low(self) -> int:
         """The number of updates until the last one with a weight below 1 or with free bits, this one included."""
-        low = max((update for update, weight in enumerate(self.weights(), start=1) if weight < 1), default=0)
+        low = last_low(self.weights())
         return max(low, self.then_one or 0) if self.free_bits else low
 
     def marks(self) -> list[int]:
@@ -82,6 +83,17 @@ class Job:
         low = self.last_low()
         wanted = {low + distance for distance in self.distances} | set(self.totals) | {self.updates}
         return sorted(mark for mark in wanted if 0 < mark <= self.updates)
+
+
+def last_low(weights: Sequence[float]) -> int:
+    """The number of updates until the last weight below 1, this one included; 0: there is none.
+
+    Example::
+
+        >>> last_low([0.5, 0.75, 1.0, 1.0])
+        2
+    """
+    return max((update for update, weight in enumerate(weights, start=1) if weight < 1), default=0)
 
 
 def from_dict(state: dict[str, Any]) -> Job:

@@ -18,6 +18,7 @@ from kldanneal.lab.results.tail import (
     durable,
     half_distances,
     load_runs,
+    mean_at,
     select,
     shown,
 )
@@ -131,7 +132,7 @@ def _short() -> Row:
     edge = max(few, default=BUDGETS[0])
     runs, ramps = budgets.budgeted(0.0)["cyclical"][BUDGETS[0]], _quick_ramps(edge)
     large = {n: kl for n, kl in best.items() if edge <= n <= 2 * edge}
-    small = {edge: [mean(at(run, "kl", edge // 2) for run in found) for found in ramps]}
+    small = {edge: [mean_at(found, "kl", edge // 2) for found in ramps]}
     return (
         f"N is small (here: {max(few):,} or less)" if few else "N is small",
         "train longer before you compare ramps with cycles. The decoder must learn to use z before the weight is 1. "
@@ -180,8 +181,8 @@ def _at_one() -> Row:
 
 def _floor() -> Row:
     runs = runs_of("free bits 0.1")
-    information = mean(at(run, "mutual_information", 0) for run in runs)
-    units = mean(at(run, "active_units", 0) for run in runs)
+    information = mean_at(runs, "mutual_information", 0)
+    units = mean_at(runs, "active_units", 0)
     return (
         "every dimension of z must carry something",
         "use free bits, and keep them to the end. Report I(x; z) beside the KL",
@@ -208,7 +209,7 @@ def _low(runs: Sequence[Run]) -> int:
 
 
 def _at(runs: Sequence[Run], distance: int) -> str:
-    return f"{mean(at(run, 'kl', distance) for run in runs):.2f}"
+    return f"{mean_at(runs, 'kl', distance):.2f}"
 
 
 def _less(runs: Sequence[Run], others: Sequence[Run], measure: str) -> str:

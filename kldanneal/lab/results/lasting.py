@@ -1,7 +1,6 @@
 """Tables in Markdown of the runs with a tail: does the KL last, and what keeps it?"""
 
 from collections.abc import Sequence
-from statistics import mean
 
 from kldanneal.lab.corpora.toy import ENTROPY
 from kldanneal.lab.metrics import COLLAPSED, MEASURES
@@ -24,6 +23,7 @@ from kldanneal.lab.results.tail import (
     half_distances,
     load_about,
     load_runs,
+    mean_at,
     select,
     shown,
 )
@@ -67,7 +67,7 @@ def summary() -> str:
 
 def _course(runs: Sequence[Run]) -> str:
     distances = [distance for distance in (0, 2000, LAST) if _of(runs, "kl", distance, 2) != "-"]
-    return " → ".join(f"{mean(at(run, 'kl', distance) for run in runs):.2f}" for distance in distances)
+    return " → ".join(f"{mean_at(runs, 'kl', distance):.2f}" for distance in distances)
 
 
 def totals() -> str:
@@ -122,13 +122,13 @@ def interaction() -> str:
 def on_the_map(stored: FairMap) -> str:
     """How many schedules of the map have a mean KL that is not collapsed, and which one has most, by distance."""
     first, *_, last = stored.distances
-    shown = (first, 1000, last)
-    rows = [["word dropout", "schedules", "number", *(f"KL of {COLLAPSED} or more at {d:,}" for d in shown),
+    distances = (first, 1000, last)
+    rows = [["word dropout", "schedules", "number", *(f"KL of {COLLAPSED} or more at {d:,}" for d in distances),
              f"most KL at {last:,}"]]  # fmt: skip
     for word_dropout in stored.word_dropouts:
         for name in stored.courses:
             cells = [cell for cell, dropout in stored.runs if dropout == word_dropout and cell.course == name]
-            kl = [[stored.kl(cell, word_dropout, distance) for cell in cells] for distance in shown]
+            kl = [[stored.kl(cell, word_dropout, distance) for cell in cells] for distance in distances]
             most, cell = max(zip(kl[-1], cells, strict=True))
             rows.append([f"{word_dropout:g}", name, str(len(cells)),
                          *(str(sum(value is not None and value >= COLLAPSED for value in values)) for values in kl),

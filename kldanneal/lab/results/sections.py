@@ -1,12 +1,10 @@
 """The sections of notebooks/RESULTS.md: what was run, its tables and figures, and what they say."""
 
-from statistics import mean
-
 from kldanneal.lab.results import bounds, budgets, equal_discount, fair, keeping, lasting, penn_treebank
 from kldanneal.lab.results.fair_map import load_map
 from kldanneal.lab.results.parts import MAP_STEPS, TOTALS
 from kldanneal.lab.results.statistics import with_interval
-from kldanneal.lab.results.tail import LAST, at, durable
+from kldanneal.lab.results.tail import LAST, durable, mean_at
 from kldanneal.lab.training.settings import QUICK, Settings
 
 
@@ -48,7 +46,7 @@ All of this is of small models, at a constant learning rate, on two texts."""
 
 
 def _course(corpus: str, word_dropout: float) -> str:
-    first, last = (mean(at(run, "kl", d) for run in durable(corpus, "cyclical", word_dropout)) for d in (0, LAST))
+    first, last = (mean_at(durable(corpus, "cyclical", word_dropout), "kl", d) for d in (0, LAST))
     return f"{first:.2f} to {last:.2f}"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from kldanneal.lab.metrics import COLLAPSED
@@ -65,6 +65,11 @@ def durable(corpus: str, label: str, word_dropout: float) -> list[Run]:
 def at(run: Run, measure: str, distance: int) -> float:
     """A measure at a distance from the last low update."""
     return _only(run, "distance", distance)[measure]
+
+
+def mean_at(runs: Sequence[Run], measure: str, distance: int) -> float:
+    """The mean of a measure over runs, at a distance."""
+    return mean(at(run, measure, distance) for run in runs)
 
 
 def at_update(run: Run, measure: str, update: int) -> float:

@@ -13,7 +13,7 @@ from kldanneal.annealing import SHAPES
 from kldanneal.lab.plots import OTHER_COLOURS, styles, tidy
 from kldanneal.lab.results.jobs import EVERY
 from kldanneal.lab.results.parts import DURABILITY, MAP_STEPS
-from kldanneal.lab.results.tail import Run, at, durable, load_runs, select, tail
+from kldanneal.lab.results.tail import Run, at, durable, load_runs, mean_at, select, tail
 
 
 def plot_over_updates() -> Figure:
@@ -61,7 +61,7 @@ def plot_map(distance: int, word_dropout: float = 0.0) -> Figure:
                 for steps in MAP_STEPS
             ]  # fmt: skip
             if all(cells):
-                kl = [mean(at(run, "kl", distance) for run in cell) for cell in cells]
+                kl = [mean_at(cell, "kl", distance) for cell in cells]
                 by_steps.plot(MAP_STEPS, kl, mark, color=colour, label=f"{shape}, {label}")
                 by_discount.plot([mean(run["discount"] for run in cell) for cell in cells], kl, mark, color=colour)
     by_steps.set(xscale="log", xlabel="total_steps (updates)", ylabel="held-out KL (nats per sentence)")

@@ -97,6 +97,11 @@ docs: $(READY)
 compare: $(READY)
 	$(BIN)/kldanneal compare --out $(OUT) $(if $(wildcard $(OUT)/config.json),--resume) $(ARGS)
 
+# The logits of a large vocabulary are new in every update. If glibc gives such memory back each time, a third of the
+# time goes into getting it again.
+runs repeat: export MALLOC_MMAP_MAX_ = 0
+runs repeat: export MALLOC_TRIM_THRESHOLD_ = 8000000000
+
 #: make runs          train the runs of one part of the results, PART=durability, remedies, map, budgets, two_by_two or ptb
 #:                    (ptb needs PTB=folder); each is stored when it ends; SCHEDULER=address uses a Dask cluster
 runs: $(READY)

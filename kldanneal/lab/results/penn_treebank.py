@@ -1,11 +1,14 @@
 """The whole Penn Treebank: tables of our runs, and the numbers that others published."""
 
+import math
+
 from kldanneal.lab.results.jobs import Job, from_dict
 from kldanneal.lab.results.parts import PTB_EPOCH, ptb
-from kldanneal.lab.results.tail import Run, at_update, load_runs
+from kldanneal.lab.results.tail import Run, at, at_update, half_distance, load_runs
 from kldanneal.lab.tables import table
 
-EPOCHS = (2, 4, 6, 8, 10, 12)
+EPOCHS = (2, 4, 6, 7, 8, 10, 12)
+WORDS = 75_801 / 3_620  # to be predicted in a sentence of the test set, <eos> included
 
 #: Source; KL; -ELBO; perplexity. None: not given.
 PUBLISHED = (
@@ -16,20 +19,70 @@ PUBLISHED = (
 )
 
 
+def stored_jobs() -> list[tuple[Job, Run]]:
+    """The jobs whose runs are stored, in the order of the part, each with its run."""
+    found = {from_dict(run["job"]).key(): run for run in load_runs("ptb")}
+    return [(job, found[job.key()]) for job in ptb() if job.key() in found]
+
+
 def ours() -> str:
-    """The KL over the epochs, and the bounds at the end, of each stored run."""
-    rows = [["schedule", "word dropout", *(f"KL after {epoch}" for epoch in EPOCHS), "-ELBO", "-log p(x)"]]
-    for job in ptb():
-        if run := _stored(job):
-            kl = [f"{at_update(run, 'kl', epoch * PTB_EPOCH):.2f}" for epoch in EPOCHS]
-            bounds = [f"{at_update(run, name, job.updates):.2f}" for name in ("neg_elbo", "iw_nll")]
-            rows.append([f"`{job.label}`", f"{job.settings['word_dropout']:g}", *kl, *bounds])
+    """The KL of each run over the epochs."""
+    rows = [
+        ["schedule", "word dropout", "last low epoch", *(f"KL after {epoch}" for epoch in EPOCHS), "half is lost at"]
+    ]
+    for job, run in stored_jobs():
+        kl = [f"{at_update(run, 'kl', epoch * PTB_EPOCH):.2f}" for epoch in EPOCHS]
+        low, half = job.last_low() // PTB_EPOCH, half_distance(run) if job.last_low() else math.nan
+        lost = "-" if math.isnan(half) else "not lost" if math.isinf(half) else f"{half / PTB_EPOCH:.1f} epochs"
+        rows.append([f"`{job.label}`", _word_dropout(job), str(low) if low else "-", *kl, lost])
     return table(rows, "markdown")
+
+
+def at_the_end() -> str:
+    """All measures of each run after the last epoch."""
+    rows = [["schedule", "word dropout", "KL", "I(x; z)", "active units", "-ELBO", "-log p(x)", "perplexity",
+             "lowest -ELBO, in epoch"]]  # fmt: skip
+    for job, run in stored_jobs():
+        kl, information, units, bound, tighter = (
+            at_update(run, name, job.updates)
+            for name in ("kl", "mutual_information", "active_units", "neg_elbo", "iw_nll")
+        )
+        rows.append([f"`{job.label}`", _word_dropout(job), f"{kl:.2f}", f"{information:.2f}", f"{units:.0f}",
+                     f"{bound:.2f}", f"{tighter:.2f}", f"{math.exp(bound / WORDS):.1f}",
+                     f"{run['best']['update'] / PTB_EPOCH:.0f}"])  # fmt: skip
+    return table(rows, "markdown")
+
+
+def compared() -> str:
+    """What becomes of the KL of cycles, and what they cost, in sentences; empty before there are runs to compare."""
+    found = {(job.label, job.settings["word_dropout"]): (job, run) for job, run in stored_jobs()}
+    sentences = []
+    for word_dropout in (0.0, 0.3):
+        if ("cyclical", word_dropout) in found and ("constant", word_dropout) in found:
+            (job, cycles), (_, constant) = (found[label, word_dropout] for label in ("cyclical", "constant"))
+            bound, tighter = (
+                at_update(cycles, name, job.updates) - at_update(constant, name, job.updates)
+                for name in ("neg_elbo", "iw_nll")
+            )
+            sentences.append(
+                f"- Word dropout {word_dropout:g}: after cycles, the KL goes from {at(cycles, 'kl', 0):.2f} at the "
+                f"last low update to {at_update(cycles, 'kl', job.updates):.2f} in epoch 12. There, the -ELBO less "
+                f"that of a constant weight of 1 is {bound:+.2f}, and -log p(x) {tighter:+.2f}."
+            )
+    if ("cyclical", 0.0) in found and ("monotonic-long", 0.0) in found:
+        (job, cycles), (_, ramp) = (found[label, 0.0] for label in ("cyclical", "monotonic-long"))
+        distance = job.updates - job.last_low()
+        sentences.append(
+            f"- Cycles against one long ramp, word dropout 0, both {distance // PTB_EPOCH} epochs after the last low "
+            f"update: KL {at(cycles, 'kl', distance):.2f} and {at(ramp, 'kl', distance):.2f}."
+        )
+    return "\n".join(sentences)
 
 
 def missing() -> str:
     """Which runs are not stored; empty if all are."""
-    names = [f"`{job.label}` with word dropout {job.settings['word_dropout']:g}" for job in ptb() if not _stored(job)]
+    there = [job for job, _ in stored_jobs()]
+    names = [f"`{job.label}` with word dropout {_word_dropout(job)}" for job in ptb() if job not in there]
     return f"Not trained yet: {', '.join(names)}." if names else ""
 
 
@@ -41,5 +94,5 @@ def published() -> str:
     return table(rows, "markdown")
 
 
-def _stored(job: Job) -> Run | None:
-    return next((run for run in load_runs("ptb") if from_dict(run["job"]).key() == job.key()), None)
+def _word_dropout(job: Job) -> str:
+    return f"{job.settings['word_dropout']:g}"

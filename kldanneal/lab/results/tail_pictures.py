@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from kldanneal.annealing import SHAPES
 from kldanneal.lab.plots import OTHER_COLOURS, styles, tidy
 from kldanneal.lab.results.jobs import EVERY
-from kldanneal.lab.results.parts import DURABILITY, MAP_STEPS
+from kldanneal.lab.results.parts import DURABILITY, MAP_STEPS, PTB_EPOCH
+from kldanneal.lab.results.penn_treebank import stored_jobs
 from kldanneal.lab.results.tail import Run, at, durable, load_runs, mean_at, select, tail
 
 
@@ -70,6 +71,26 @@ def plot_map(distance: int, word_dropout: float = 0.0) -> Figure:
     figure.suptitle(f"{distance:,} updates after the last low weight, word dropout {word_dropout:g}", fontsize=10)
     for axes in (by_steps, by_discount):
         tidy(axes)
+    return figure
+
+
+def plot_penn_treebank() -> Figure:
+    """The held-out KL of each stored run after each epoch, a panel for each share of word dropout."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = dict(zip((0.0, 0.3), figure.subplots(1, 2, sharey=True), strict=True))
+    style = styles([job.label for job, _ in stored_jobs()])
+    for job, run in stored_jobs():
+        axes, low = panels[job.settings["word_dropout"]], job.last_low() // PTB_EPOCH
+        epochs = [mark["update"] / PTB_EPOCH for mark in run["measured"]]
+        label = f"{job.label} (below 1 up to epoch {low})" if low else job.label
+        axes.plot(epochs, [mark["kl"] for mark in run["measured"]], marker=".", label=label, **style[job.label])
+    for word_dropout, axes in panels.items():
+        axes.set_title(f"Penn Treebank, word dropout {word_dropout:g}, 1 seed", fontsize=10)
+        axes.set(xlabel="epoch", ylim=(0, None), xticks=range(0, 13, 2))
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=8, loc="upper left")
+        tidy(axes)
+    panels[0.0].set(ylabel="held-out KL (nats per sentence)")
     return figure
 
 

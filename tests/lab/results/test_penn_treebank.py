@@ -1,23 +1,28 @@
 """The tables on the whole Penn Treebank, from runs that are made up: its text is not part of the project."""
 
+import math
 from dataclasses import asdict
 
 import pytest
 
-from kldanneal.lab.results import penn_treebank
+from kldanneal.lab.results import penn_treebank, tail_pictures
 from kldanneal.lab.results.parts import PTB_EPOCH, ptb
 
 
 @pytest.fixture
 def stored(monkeypatch):
-    """Lets the first runs of the part be stored; the KL is the epoch, the bounds are 100 and 99 more than it."""
+    """Lets the first runs of the part be stored: after epoch n a KL of 1 / n, and bounds of 110 - n and 109 - n."""
 
     def some(n):
         runs = []
-        for job in list(ptb())[:n]:
-            marks = [{"update": update, "kl": update / PTB_EPOCH, "neg_elbo": 100 + update / PTB_EPOCH,
-                      "iw_nll": 99 + update / PTB_EPOCH} for update in job.totals]  # fmt: skip
-            runs.append({"job": asdict(job), "measured": marks})
+        for place, job in enumerate(list(ptb())[:n]):
+            marks = [
+                {"update": update, "distance": update - job.last_low(), "kl": PTB_EPOCH / update,
+                 "neg_elbo": 110 - update / PTB_EPOCH + place / 10, "iw_nll": 109 - update / PTB_EPOCH,
+                 "mutual_information": 0.07, "active_units": 3}
+                for update in job.totals
+            ]  # fmt: skip
+            runs.append({"job": asdict(job), "measured": marks, "best": {"update": job.updates}})
         monkeypatch.setattr(penn_treebank, "load_runs", lambda part: runs)
 
     return some
@@ -26,13 +31,50 @@ def stored(monkeypatch):
 def test_a_row_for_each_stored_run(stored):
     stored(2)
     _, _, first, second = penn_treebank.ours().splitlines()
-    numbers = "2.00 | 4.00 | 6.00 | 8.00 | 10.00 | 12.00 | 112.00 | 111.00"
-    assert first == f"| `cyclical` | 0 | {numbers} |"
-    assert second == f"| `constant` | 0 | {numbers} |"
+    numbers = "0.50 | 0.25 | 0.17 | 0.14 | 0.12 | 0.10 | 0.08"
+    assert first == f"| `cyclical` | 0 | 7 | {numbers} | not lost |"  # 1 / 14 would be half, there are 12
+    assert second == f"| `constant` | 0 | - | {numbers} | - |"
     assert penn_treebank.missing() == (
         "Not trained yet: `cyclical` with word dropout 0.3, `constant` with word dropout 0.3, "
         "`monotonic-long` with word dropout 0."
     )
+
+
+def test_where_half_of_the_kl_is_lost(stored):
+    stored(5)
+    assert penn_treebank.ours().splitlines()[-1].endswith("| 4 | 0.50 | 0.25 | 0.17 | 0.14 | 0.12 | 0.10 | 0.08 "
+                                                          "| 4.0 epochs |")  # fmt: skip
+
+
+def test_all_measures_at_the_end(stored):
+    stored(1)
+    perplexity = math.exp(98 / (75_801 / 3_620))
+    assert penn_treebank.at_the_end().splitlines()[2] == (
+        f"| `cyclical` | 0 | 0.08 | 0.07 | 3 | 98.00 | 97.00 | {perplexity:.1f} | 12 |"
+    )
+
+
+def test_cycles_are_compared_at_equal_updates_and_at_equal_distance(stored):
+    stored(1)
+    assert penn_treebank.compared() == ""
+    stored(5)
+    first, second, third = penn_treebank.compared().splitlines()
+    assert first == (
+        "- Word dropout 0: after cycles, the KL goes from 0.14 at the last low update to 0.08 in epoch 12. There, the "
+        "-ELBO less that of a constant weight of 1 is -0.10, and -log p(x) +0.00."
+    )
+    assert second.startswith("- Word dropout 0.3: ")
+    assert third.endswith("both 5 epochs after the last low update: KL 0.08 and 0.11.")  # epochs 12 and 9
+
+
+def test_the_picture_shows_every_run_in_the_panel_of_its_word_dropout(stored):
+    stored(5)
+    without, with_word_dropout = tail_pictures.plot_penn_treebank().axes
+    labels = [[line.get_label() for line in axes.lines] for axes in (without, with_word_dropout)]
+    cyclical = "cyclical (below 1 up to epoch 7)"
+    assert labels == [[cyclical, "constant", "monotonic-long (below 1 up to epoch 4)"], [cyclical, "constant"]]
+    x, y = without.lines[0].get_data()
+    assert list(x) == list(range(1, 13)) and list(y) == pytest.approx([1 / n for n in range(1, 13)])
 
 
 def test_nothing_is_missing_once_all_are_stored(stored):

@@ -21,6 +21,8 @@ from kldanneal.lab.results import (
     tail_pictures,
 )
 from kldanneal.lab.results.evidence import load_evidence
+from kldanneal.lab.results.jobs import DISTANCES
+from kldanneal.lab.results.parts import PTB_EPOCH
 from kldanneal.lab.results.pool import stored_at
 from kldanneal.lab.results.tail import LAST, STILL, load_runs
 
@@ -56,19 +58,20 @@ All measures are in nats per sentence, on 1,000 held-out sentences, at KL weight
 
 - **low update**: an update with a KL weight below 1, or with free bits.
 - **distance**: the number of updates since the last low update. Under a constant weight of 1 it is the number of
-  updates since the start. Schedules are compared at equal distance, bounds after equally many updates in all.
+  updates since the start. Claims compare schedules at equal distance, and bounds after equally many updates in all.
 - **KL**: KL(q(z|x) || p(z)).
 - **-ELBO**: reconstruction term plus KL, an upper bound of -log p(x).
 - **-log p(x)**: estimated by importance weighting with 20 samples of z from q(z|x): a tighter upper bound.
 - **I(x; z)**: the mutual information of the sentences and z. **Active units**: dimensions of z whose mean has a
   variance above 0.01 over the sentences.
 - **collapsed**: the KL is below {COLLAPSED}. A remedy **keeps the KL up** if it is not.
-- **plateau**, or **lasts**: the KL changes by less than {100 * STILL:.0f} % from distance {LAST // 2:,} to {LAST:,},
-  and is not collapsed. **Falling** and **rising**: it changes by more.
+- **plateau**, or **levels off**: the KL changes by less than {100 * STILL:.0f} % from distance {LAST // 2:,} to
+  {LAST:,}, and is not collapsed. It may have fallen before. **Falling** and **rising**: it changes by more.
 - **the same KL**: the two differ by less than {COLLAPSED}.
 - **half is lost at**: the distance at which the held-out KL is half of what it was at the last low update, on a
-  straight line between two measures. The number is the median over the seeds that were not collapsed there, and in
-  brackets their range.
+  straight line between two measures. They are taken at {", ".join(f"{d:,}" for d in DISTANCES)}. The KL falls fastest
+  at first, so a number between two of them is rather too high. The number is the median over the seeds that were not
+  collapsed at 0, and in brackets their range.
 - ± is the standard deviation over seeds. Elsewhere in brackets: the 95 % interval (Student's t) of the mean difference
   within seeds. The sign of a rounded 0.00 says on which side of 0 the number lies.
 
@@ -105,8 +108,9 @@ runs without must end in the same KL at word dropout 0. With word dropout they m
 
 ## The schedule of the weight, or that of the learning rate?
 
-The published cyclical script of Fu et al. also restarts the learning rate in every cycle. The table takes both apart.
-An interaction can be there on one scale (differences or ratios) and not on the other.
+The published cyclical script of Fu et al. also restarts the learning rate in every cycle. The tables separate the
+weight from that learning rate, which is lower on average and 0 at the end. They do not say whether it is the restarting
+that matters. An interaction can be there on one scale (differences or ratios) and not on the other.
 
 {_part("two_by_two", sections.weight_or_rate)}
 
@@ -114,7 +118,8 @@ An interaction can be there on one scale (differences or ratios) and not on the 
 
 All sentences of at most 40 words, at Fu et al.'s sizes (word vectors and LSTM 256, 32 latent dimensions, dropout 0.5,
 vocabulary of about 10,000), with a constant learning rate of 0.001: 8 epochs under the schedule, then 4 at weight 1.
-One seed, so there are no intervals. Every measure is of the 3,620 test sentences.
+Batches of 32 make {PTB_EPOCH:,} updates an epoch. **One seed**, so there are no intervals, and a small difference can
+be chance. Every measure is of the 3,620 test sentences; no model was chosen by it.
 
 {_part("ptb", sections.treebank)}
 
@@ -122,14 +127,18 @@ Others report for the Penn Treebank:
 
 {penn_treebank.published()}
 
-Do not compare these levels with ours: preprocessing, vocabulary and model sizes differ.
+Do not compare these levels with ours: preprocessing, the test sentences, vocabulary and model sizes differ.
 
 ## Snapshots at the end of the schedule
 
 {evidence.about(runs)} These numbers do not say whether the KL lasts. The schedules have
 the names that they have above, but these are other runs, of an earlier version, without a tail. Here, *docstrings* are
 summary lines only, without dropout. *Penn Treebank* is a sample: 2,742 sentences of its validation and test sections.
-Its numbers cannot be compared with published ones.
+Its numbers cannot be compared with published ones. Runs are compared after equally many updates, not at equal distance:
+after 4,000, the last low update is 500 (`cyclical`), 2,000 (`monotonic-long`) or 3,500 (`monotonic`) updates ago, and
+part of each difference in KL is that. `make evidence` trains such runs with the present version.
+
+**Yes** means in every seed, by sign alone, **no** in none; else the number of seeds stands there.
 
 {evidence.claims(runs)}
 

@@ -138,8 +138,8 @@ def _short() -> Row:
         "train longer before you compare ramps with cycles. The decoder must learn to use z before the weight is 1. "
         "How many updates that takes depends on model and learning rate",
         "toy language, half of N for the schedule, half at weight 1. KL of ramp or cycles, the higher mean, with word "
-        f"dropout 0 / 0.2: {_by_length(large)} ({seeds_of(runs)}). A smaller model with twice the learning rate, one "
-        f"ramp: {_by_length(small)} ({seeds_of(*ramps)})",
+        f"dropout 0 / 0.2: {_by_length(large)} ({seeds_of(runs)}). The small model of the map, with twice the learning "
+        f"rate, one ramp: {_by_length(small)} ({seeds_of(*ramps)})",
     )
 
 
@@ -161,7 +161,7 @@ def _fixed() -> Row:
     return (
         "the decoder must stay as it is",
         "keep β at 0.75 to the end. Say so, and score at weight 1",
-        f"toy language, word dropout 0: KL {seen}. After {n:,}, less weight 1, mean [95 % interval]: "
+        f"toy language, word dropout 0: KL {seen}. After {n:,}, less `constant` (weight 1), mean [95 % interval]: "
         f"-ELBO {_less(fixed[n], one[n], 'neg_elbo')}, -log p(x) {_less(fixed[n], one[n], 'iw_nll')} "
         f"({seeds_of(fixed[n])})",
     )
@@ -199,8 +199,8 @@ def _know() -> Row:
         "the KL looks good",
         "go on at weight 1 for as many updates again. Use three seeds or more. Compare -log p(x), not only the -ELBO",
         f"toy language, `cyclical`, KL over {LAST:,} updates at weight 1: word dropout 0: {_at(plain, 0)} to "
-        f"{_at(plain, LAST)}; word dropout 0.2: {_at(runs, 0)} to {_at(runs, LAST)}, the seeds from "
-        f"{min(kl):.2f} to {max(kl):.2f} ({seeds_of(runs)})",
+        f"{_at(plain, LAST)}; word dropout 0.2: {_at(runs, 0)} to {_at(runs, LAST)} (then the seeds lie "
+        f"between {min(kl):.2f} and {max(kl):.2f}; {seeds_of(runs)})",
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kldanneal.lab.corpora.toy import ENTROPY
 from kldanneal.lab.metrics import COLLAPSED, MEASURES
 from kldanneal.lab.results import fair
-from kldanneal.lab.results.factorial import docstrings, table_of_effects
+from kldanneal.lab.results.factorial import docstrings, table_of_cells, table_of_effects
 from kldanneal.lab.results.fair_map import FairMap
 from kldanneal.lab.results.jobs import from_dict
 from kldanneal.lab.results.parts import DURABILITY, TOTALS
@@ -72,12 +72,14 @@ def _course(runs: Sequence[Run]) -> str:
 
 def totals() -> str:
     """The same runs after equal numbers of updates in all."""
-    rows = [["corpus", "word dropout", "schedule", *(f"KL after {update:,}" for update in TOTALS)]]
+    rows = [["corpus", "word dropout", "schedule", *(f"KL after {update:,}" for update in TOTALS),
+             f"-ELBO after {TOTALS[-1]:,}", f"-log p(x) after {TOTALS[-1]:,}"]]  # fmt: skip
+    measured = [*(("kl", update) for update in TOTALS), ("neg_elbo", TOTALS[-1]), ("iw_nll", TOTALS[-1])]
     for corpus, word_dropout, labels in DURABILITY:
         for label in labels:
             if found := durable(corpus, label, word_dropout):
-                kl = [mean_and_spread([at_update(run, "kl", update) for run in found], 2) for update in TOTALS]
-                rows.append([corpus, f"{word_dropout:g}", f"`{label}`", *kl])
+                cells = (mean_and_spread([at_update(run, *each) for run in found], 2) for each in measured)
+                rows.append([corpus, f"{word_dropout:g}", f"`{label}`", *cells])
     return table(rows, "markdown")
 
 
@@ -102,21 +104,26 @@ def decay() -> str:
 
 
 def remedies() -> str:
-    """What was tried for 4,000 updates; then a weight of 1. The word dropout stays."""
+    """What was tried for 4,000 updates, then a weight of 1; the word dropout stays. Above it, weight 1 throughout."""
     rows = [["for 4,000 updates", "seeds", *(f"KL {later:,} later" for later in SHOWN), "half is lost after",
              f"{LAST:,} later", "-ELBO 0 later", "-log p(x) 0 later", f"-log p(x) {LAST:,} later"]]  # fmt: skip
-    for label in REMEDIES:
-        if found := select(load_runs("remedies"), "toy", label):
+    tried = {label: select(load_runs("remedies"), "toy", label) for label in REMEDIES}
+    seeds = {run["job"]["seed"] for found in tried.values() for run in found}
+    one = [run for run in durable("toy", "constant", 0.0) if run["job"]["seed"] in seeds]
+    for label, found in ({"constant": one} | tried).items():
+        if found:
             ends = [course(*(_later(run, "kl", later) for later in (LAST // 2, LAST))) for run in found]
             rows.append([shown(found[0]), str(len(found)), *(_spread(found, "kl", later) for later in SHOWN),
-                         half_distances(found), counted(ends), _spread(found, "neg_elbo", 0),
-                         _spread(found, "iw_nll", 0), _spread(found, "iw_nll", LAST)])  # fmt: skip
+                         "-" if label == "constant" else half_distances(found), counted(ends),
+                         _spread(found, "neg_elbo", 0), _spread(found, "iw_nll", 0),
+                         _spread(found, "iw_nll", LAST)])  # fmt: skip
     return table(rows, "markdown")
 
 
 def interaction() -> str:
-    """Both schedules of the weight and of the learning rate: effects on the KL as differences and as ratios."""
-    return table_of_effects(docstrings().cells("kl"))
+    """Both schedules of the weight and of the learning rate: means, then effects as differences and as ratios."""
+    two = docstrings()
+    return f"{table_of_cells(two)}\n\n{table_of_effects(two.cells('kl'))}"
 
 
 def on_the_map(stored: FairMap) -> str:

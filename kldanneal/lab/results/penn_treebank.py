@@ -7,7 +7,7 @@ from kldanneal.lab.results.parts import PTB_EPOCH, ptb
 from kldanneal.lab.results.tail import Run, at, at_update, half_distance, load_runs
 from kldanneal.lab.tables import table
 
-EPOCHS = (2, 4, 6, 7, 8, 10, 12)
+EPOCHS = (2, 4, 6, 7, 8, 9, 10, 12)
 WORDS = 75_801 / 3_620  # to be predicted in a sentence of the test set, <eos> included
 
 #: Source; KL; -ELBO; perplexity. None: not given.
@@ -28,20 +28,26 @@ def stored_jobs() -> list[tuple[Job, Run]]:
 def ours() -> str:
     """The KL of each run over the epochs."""
     rows = [
-        ["schedule", "word dropout", "last low epoch", *(f"KL after {epoch}" for epoch in EPOCHS), "half is lost at"]
+        [
+            "schedule",
+            "word dropout",
+            "last low epoch",
+            *(f"KL after {epoch}" for epoch in EPOCHS),
+            "epochs until half is lost",
+        ]
     ]
     for job, run in stored_jobs():
         kl = [f"{at_update(run, 'kl', epoch * PTB_EPOCH):.2f}" for epoch in EPOCHS]
         low, half = job.last_low() // PTB_EPOCH, half_distance(run) if job.last_low() else math.nan
-        lost = "-" if math.isnan(half) else "not lost" if math.isinf(half) else f"{half / PTB_EPOCH:.1f} epochs"
+        lost = "-" if math.isnan(half) else "not lost" if math.isinf(half) else f"{half / PTB_EPOCH:.1f}"
         rows.append([f"`{job.label}`", _word_dropout(job), str(low) if low else "-", *kl, lost])
     return table(rows, "markdown")
 
 
 def at_the_end() -> str:
     """All measures of each run after the last epoch."""
-    rows = [["schedule", "word dropout", "KL", "I(x; z)", "active units", "-ELBO", "-log p(x)", "perplexity",
-             "lowest -ELBO, in epoch"]]  # fmt: skip
+    rows = [["schedule", "word dropout", "KL", "I(x; z)", "active units", "-ELBO", "-log p(x)",
+             "perplexity by the -ELBO", "lowest -ELBO, in epoch"]]  # fmt: skip
     for job, run in stored_jobs():
         kl, information, units, bound, tighter = (
             at_update(run, name, job.updates)
@@ -70,11 +76,12 @@ def compared() -> str:
                 f"that of a constant weight of 1 is {bound:+.2f}, and -log p(x) {tighter:+.2f}."
             )
     if ("cyclical", 0.0) in found and ("monotonic-long", 0.0) in found:
-        (job, cycles), (_, ramp) = (found[label, 0.0] for label in ("cyclical", "monotonic-long"))
+        (job, cycles), (ramp_job, ramp) = (found[label, 0.0] for label in ("cyclical", "monotonic-long"))
         distance = job.updates - job.last_low()
         sentences.append(
             f"- Cycles against one long ramp, word dropout 0, both {distance // PTB_EPOCH} epochs after the last low "
-            f"update: KL {at(cycles, 'kl', distance):.2f} and {at(ramp, 'kl', distance):.2f}."
+            f"update (epochs 12 and {(ramp_job.last_low() + distance) // PTB_EPOCH}): KL "
+            f"{at(cycles, 'kl', distance):.2f} and {at(ramp, 'kl', distance):.2f}."
         )
     return "\n".join(sentences)
 

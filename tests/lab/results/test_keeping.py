@@ -156,7 +156,10 @@ def test_the_guide_has_the_numbers_of_the_runs(known):
     assert f"-log p(x) {with_interval([1.0, 1.0])} (2 seeds)" in rows[3]
     assert "after β = 0.5, KL 0.80, 8,000 updates later 1.00" in rows[4]
     assert "KL 0.80, I(x; z) 0.40, 3 of 8 units active" in rows[5]
-    assert "word dropout 0: 0.80 to 0.05; word dropout 0.2: 0.80 to 1.00, the seeds from 1.00 to 1.00" in rows[6]
+    assert (
+        "word dropout 0: 0.80 to 0.05; word dropout 0.2: 0.80 to 1.00 (then the seeds lie between 1.00 and 1.00;"
+        in rows[6]
+    )
 
 
 def test_the_guide_says_how_many_updates_are_few(known):

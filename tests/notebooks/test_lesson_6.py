@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from lessons import output, prose
 
+from kldanneal.lab.questions import questions
+
 LESSON = "06_what_does_z_know"
 COLLAPSED, USED = "β = 1", "β = 0.5"
 
@@ -31,7 +33,7 @@ def information():
     pattern = (
         r"^(β = \S+) +KL (\S+); 20 estimates of I: (\S+) to (\S+), mean (\S+)\n"
         r" +standard error of one: (\S+); their standard deviation: (\S+)\n"
-        r" +below 0: (\d+); above the KL: (\d+); KL less mean I: (\S+)$"
+        r" +below 0: (\d+); above the KL: (\d+); KL minus mean I: (\S+)$"
     )
     found = re.findall(pattern, output(LESSON, "information"), re.MULTILINE)
     names = ("kl", "lowest", "highest", "mean", "error", "deviation", "below", "above", "rest")
@@ -64,6 +66,8 @@ def test_the_used_z_tells_tense_and_negation_and_the_collapsed_z_nothing():
     for choice, (always, collapsed, used) in found.items():
         assert abs(collapsed - always) < 0.08
         assert used > 0.9 if choice in ("tense", "negation") else abs(used - always) < 0.08
+    accuracies = " and ".join(f"{found[choice][2]:.2f}" for choice in ("tense", "negation"))
+    assert questions(6)["choices"].why == f"Accuracy of the probe: {accuracies}."
 
 
 def scales():
@@ -117,6 +121,9 @@ def test_the_walk_jumps_and_passes_sentences_that_the_language_has_not():
     assert 2 <= len(lines) <= 10
     outside = [line for line in lines[1:-1] if "not in the language" in line]
     assert any("will not paint" in line and "last week" in line for line in outside)
+    assert "did" not in lines[0] and "painted" in lines[0] and "will not" in lines[-1]  # the ends: past; future, not
+    first, second, *_ = output(LESSON, "walks").splitlines()
+    assert "planted" in first and "will not" in second
     assert "not in the language" not in lines[0] + lines[-1] and "will not" in collapsed and "every day" in collapsed
 
 

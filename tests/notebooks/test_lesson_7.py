@@ -2,16 +2,17 @@
 
 import re
 
-from lessons import DIFFERENCE, RATIO, load, numbers, output, rows, shown
+from lessons import DIFFERENCE, RATIO, load, numbers, output, prose, rows, shown
 
 LESSON = "07_penn_treebank"
 
 
 def test_the_two_scripts_differ_twice():
-    monotonic, once, cyclical, cycles = output(LESSON, "scripts-picture").splitlines()[:4]
+    monotonic, once, little, cyclical, cycles, much = output(LESSON, "scripts-picture").splitlines()[:6]
     assert "below 1 in 9.0 epochs; then at 1 for 31.0" in once
     assert "below 1 in 18.0 epochs; then at 1 for 5.5" in cycles
     assert "after 9.0 epochs; learning rate 0.001000 to 0.001000" in monotonic
+    assert (little.strip(), much.strip()) == ("discount: 4.0 epochs", "discount: 8.1 epochs")
     assert "after 4.5 epochs; learning rate 0.001000 to 0.000024" in cyclical
 
 
@@ -45,7 +46,8 @@ def test_a_falling_learning_rate_keeps_more_of_the_kl():
     ((_, low, _),) = numbers(DIFFERENCE, difference[4])
     assert low > 0.02
     assert float(decays[4].split()[0]) > float(constant[4].split()[0]) + 0.05
-    assert float(decays[5].split()[0]) < float(constant[5].split()[0]) - 0.05
+    bounds = [row[5].split()[0] for row in (decays, constant)]
+    assert float(bounds[0]) < float(bounds[1]) - 0.05 and f"falls further ({' against '.join(bounds)})" in prose(LESSON)
 
 
 def test_penn_treebank_is_never_named_without_the_number_of_its_sentences():

@@ -104,21 +104,16 @@ def test_the_terms_are_in_alphabetical_order():
 
 
 def introduced(called):
-    """The lesson that has a term in bold first; if none has, the first that uses it; or None."""
-    for where in (in_bold, everything):
-        for name in LESSONS:
-            if any(re.search(rf"(?<!\w){re.escape(term)}s?(?!\w)", where(name)) for term in called):
-                return name
+    """The first lesson that uses a term, in bold or not; or None."""
+    for name in LESSONS:
+        if any(re.search(rf"(?<!\w){re.escape(term)}s?(?!\w)", everything(name)) for term in called):
+            return name
     return None
 
 
-def in_bold(name):
-    text = text_of(NOTEBOOKS / f"{name}.ipynb")
-    return "\n".join(plain(found) for found in re.findall(r"\*\*([^*\n]+?)[.:]?\*\*", text))
-
-
 def everything(name):
-    text = re.sub(r"\]\([^)]*\)|\*\*|`", " ", text_of(NOTEBOOKS / f"{name}.ipynb"))
+    """What a lesson says and shows, without the names of files, functions and parts of addresses."""
+    text = re.sub(r"\]\([^)]*\)|`[^`]*`|\*\*", " ", text_of(NOTEBOOKS / f"{name}.ipynb"))
     return plain(" ".join([text, *map(shown, load(name))]))
 
 

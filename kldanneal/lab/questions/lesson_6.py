@@ -25,7 +25,7 @@ QUESTIONS = {
         "Which hidden choices does z tell at β = 0.5?",
         "tense and negation",
         ["topic and subject", "tense and negation", "number and order"],
-        why="They have 3 · 2 = 6 combinations.",
+        why="Accuracy of the probe: 0.98 and 0.99.",
     ),
     "mu": Question(
         "At β = 1 the KL is almost 0. How often does a probe of mu name the right tense?",

@@ -13,7 +13,7 @@ QUESTIONS = {
         "Both drives end at weight 1. Which one ends with more KL?",
         "there and back",
         ["impatient", "there and back", "both the same"],
-        why="Its second ramp takes 1,000 updates, the ramp of impatient 300.",
+        why="Its weight is low later, and for longer (discount 700 against 350).",
     ),
     "bound": Question(
         "Which of the four drives has the lowest -ELBO at its end?",
@@ -22,13 +22,13 @@ QUESTIONS = {
         why="It is the one whose KL has vanished.",
     ),
     "score": Question(
-        "Which of the drives impatient, cyclical, and there and back has a score for every seed?",
+        "Which of the drives cyclical, slow ramp, and there and back has a score in the most seeds?",
         "there and back",
-        ["impatient", "cyclical", "there and back", "none of them"],
-        why="It keeps more than 0.5 nats in all seeds.",
+        ["cyclical", "slow ramp", "there and back"],
+        why="It has one in all 5 seeds.",
     ),
     "waits": Question(
-        "At which weight does the rule have to wait on seed 0?",
+        "At which weight does the rule wait longest on seed 0?",
         "below 0.2",
         ["below 0.2", "between 0.4 and 0.6", "above 0.8"],
         why="Its KL falls below 1 nat when the weight is about 0.1.",

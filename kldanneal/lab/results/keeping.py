@@ -121,7 +121,7 @@ def _lasts() -> Row:
         "you need a z that lasts at weight 1",
         "hide words (word dropout 0.2), and anneal: one long ramp, or cycles. Check the cost by -log p(x)",
         f"schedules for {SWITCH:,} updates; seeds with a KL of {COLLAPSED} or more at distance {LAST:,}: "
-        f"{'; '.join(seen)}. Word dropout 0.2 less 0, docstrings, `cyclical`, -log p(x), mean [95 % interval]: "
+        f"{'; '.join(seen)}. Word dropout 0.2 minus 0, docstrings, `cyclical`, -log p(x), mean [95 % interval]: "
         f"{_mean(cost)}",
     )
 
@@ -135,8 +135,8 @@ def _short() -> Row:
     small = {edge: [mean_at(found, "kl", edge // 2) for found in ramps]}
     return (
         f"N is small (here: {max(few):,} or less)" if few else "N is small",
-        "train longer before you compare ramps with cycles. The decoder must learn to use z before the weight is 1. "
-        "How many updates that takes depends on model and learning rate",
+        "train longer before you compare ramps with cycles. A short ramp keeps nothing here. How many updates are enough "
+        "depends on model and learning rate",
         "toy language, half of N for the schedule, half at weight 1. KL of ramp or cycles, the higher mean, with word "
         f"dropout 0 / 0.2: {_by_length(large)} ({seeds_of(runs)}). The small model of the map, with twice the learning "
         f"rate, one ramp: {_by_length(small)} ({seeds_of(*ramps)})",
@@ -161,7 +161,7 @@ def _fixed() -> Row:
     return (
         "the decoder must stay as it is",
         "keep β at 0.75 to the end. Say so, and score at weight 1",
-        f"toy language, word dropout 0: KL {seen}. After {n:,}, less `constant` (weight 1), mean [95 % interval]: "
+        f"toy language, word dropout 0: KL {seen}. After {n:,}, minus `constant` (weight 1), mean [95 % interval]: "
         f"-ELBO {_less(fixed[n], one[n], 'neg_elbo')}, -log p(x) {_less(fixed[n], one[n], 'iw_nll')} "
         f"({seeds_of(fixed[n])})",
     )

@@ -10,9 +10,9 @@ from kldanneal.lab.widgets.records import Moment
 UNITS, KL, UPDATES = 3, REQUIRED_KL, 500
 COST = 0.1  # nats of -ELBO that may be paid for the KL
 TEXTS = {
-    "units": f"Bring {UNITS} units to life",
+    "units": f"Get {UNITS} active units",
     "lasts": f"Keep the KL above {KL} for {UPDATES} updates at weight 1",
-    "cheap": f"Use z at a low cost: at weight 1, a KL of at least {KL}, and a \u2011ELBO at most {COST} nats above the "
+    "cheap": f"Keep KL at a low cost: at weight 1, a KL of at least {KL}, and a \u2011ELBO at most {COST} nats above the "
     "cyclical schedule's",
 }
 

@@ -153,6 +153,7 @@ def test_the_guide_has_the_numbers_of_the_runs(known):
     assert "dropout 0 / 0.2: N = 1,000: 1.10 / 1.10; N = 2,000: 2.10 / 2.10 (2 seeds)" in rows[1]
     assert rows[1].startswith("| 2 | N is small |") and rows[1].endswith("one ramp: N = 1,000: 0.00 / 0.20 (1 seed) |")
     assert "docstrings, `cyclical`: 2 of 2" in rows[2] and f"interval]: {with_interval([0.0, 0.0])}" in rows[2]
+    assert "Word dropout 0.2 minus 0, docstrings" in rows[2] and "minus `constant` (weight 1)" in rows[3]
     assert f"-log p(x) {with_interval([1.0, 1.0])} (2 seeds)" in rows[3]
     assert "after β = 0.5, KL 0.80, 8,000 updates later 1.00" in rows[4]
     assert "KL 0.80, I(x; z) 0.40, 3 of 8 units active" in rows[5]

@@ -135,8 +135,8 @@ def _short() -> Row:
     small = {edge: [mean_at(found, "kl", edge // 2) for found in ramps]}
     return (
         f"N is small (here: {max(few):,} or less)" if few else "N is small",
-        "train longer before you compare ramps with cycles. A short ramp keeps nothing here. How many updates are enough "
-        "depends on model and learning rate",
+        "train longer before you compare ramps with cycles. A short ramp keeps nothing here. How many updates are "
+        "enough depends on model and learning rate",
         "toy language, half of N for the schedule, half at weight 1. KL of ramp or cycles, the higher mean, with word "
         f"dropout 0 / 0.2: {_by_length(large)} ({seeds_of(runs)}). The small model of the map, with twice the learning "
         f"rate, one ramp: {_by_length(small)} ({seeds_of(*ramps)})",

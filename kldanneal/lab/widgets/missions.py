@@ -12,8 +12,8 @@ COST = 0.1  # nats of -ELBO that may be paid for the KL
 TEXTS = {
     "units": f"Get {UNITS} active units",
     "lasts": f"Keep the KL above {KL} for {UPDATES} updates at weight 1",
-    "cheap": f"Keep KL at a low cost: at weight 1, a KL of at least {KL}, and a \u2011ELBO at most {COST} nats above the "
-    "cyclical schedule's",
+    "cheap": f"Keep KL at a low cost: at weight 1, a KL of at least {KL}, and a \u2011ELBO at most {COST} nats above "
+    "the cyclical schedule's",
 }
 
 

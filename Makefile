@@ -98,7 +98,7 @@ compare: $(READY)
 	$(BIN)/kldanneal compare --out $(OUT) $(if $(wildcard $(OUT)/config.json),--resume) $(ARGS)
 
 # The logits of a large vocabulary are new in every update. If glibc gives such memory back each time, a third of the
-# time goes into getting it again.
+# time goes into getting it again. To keep it takes up to 6 GB for each run of ptb.
 runs repeat: export MALLOC_MMAP_MAX_ = 0
 runs repeat: export MALLOC_TRIM_THRESHOLD_ = 8000000000
 

@@ -13,6 +13,11 @@ def values(pattern, cell_id):
     return [tuple(map(float, found)) for found in re.findall(pattern, output(LESSON, cell_id))]
 
 
+def source_of(cell_id):
+    (found,) = [cell for cell in load(LESSON) if cell["id"] == cell_id]
+    return source(found)
+
+
 def signs():
     table = rows(output(LESSON, "signs"))
     return {
@@ -104,6 +109,15 @@ def test_the_collapsed_run_has_the_lower_bound():
     collapsed, used = values(r"KL ([\d.]+) .*?= -ELBO (\d+\.\d+)", "bounds")
     assert collapsed[0] < 0.02 and used[0] > 1
     assert collapsed[1] < used[1] - 0.1
+
+
+def test_more_active_units_may_tell_fewer_nats():
+    table = {name: value for name, value in rows(output(LESSON, "train"))}
+    units, nats = table["active units"], table["mutual information I(x; z)"]
+    assert 0.35 < float(nats.split()[0]) < 0.45  # "about 0.4"
+    assert 1.45 < signs()["mutual information I(x; z)"][1] < 1.55 and signs()["active units"][1] == 4
+    assert f"Here {units.split()[0]} units are active" in source_of("train-text") and int(units.split()[0]) > 4
+    assert "until=1000" in source_of("train") and "steps=1000" in source_of("two-runs")  # equal updates
 
 
 def test_the_stored_runs_collapse_too():

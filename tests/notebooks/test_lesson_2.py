@@ -25,6 +25,18 @@ def test_the_third_update_uses_a_half_and_the_loss_rises():
     assert [float(loss) for *_, loss in found] == [50, 52, 54, 56, 58, 58]
 
 
+def test_word_dropout_is_explained_before_it_is_printed():
+    cells = [source(cell) + shown(cell) for cell in load(LESSON)]
+    first = next(i for i, text in enumerate(cells) if "word dropout" in text.lower())
+    assert "**Word dropout** hides" in cells[first] and "glossary.ipynb#Word-dropout" in cells[first]
+
+
+def test_the_step_restarts_in_each_cycle():
+    cycles = Annealer(1000, cyclical=True, ratio=0.5, cycles=4).schedule(5000)
+    assert cycles[0] == cycles[1000] == cycles[3000] == 0 and cycles[250] == cycles[1250] == 0.5
+    assert cycles[4000:] == [1.0] * 1000
+
+
 def test_the_shapes_have_one_discount_and_the_logistic_is_lowest_at_first():
     found = re.findall(r"^(\w+) +weight at step 250: (\S+) +discount (\S+)$", output(LESSON, "shapes"), re.MULTILINE)
     weights = {shape: float(weight) for shape, weight, _ in found}

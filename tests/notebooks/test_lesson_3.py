@@ -5,6 +5,8 @@ import re
 from lessons import DIFFERENCE, load, numbers, output, rows, source
 
 from kldanneal.lab import Settings
+from kldanneal.lab.questions import questions
+from kldanneal.lab.results.annealed_loss import course
 from kldanneal.lab.results.fair_map import load_map
 from kldanneal.lab.results.tail import durable
 
@@ -37,6 +39,10 @@ def test_the_kl_vanishes_in_the_first_ramp_before_the_decoder_knows_the_language
     weights, kl, reconstruction = ({update: row[i] for update, row in found.items()} for i in range(3))
     assert kl[50] > 3 and kl[300] < 0.01 and weights[300] < 1
     assert reconstruction[50] > 3 * entropy and reconstruction[1000] < entropy + 1.5 and kl[1000] < 0.01
+    assert f"after update 300 (KL {kl[300]:.3f}), the reconstruction falls from {reconstruction[300]:.2f} to " \
+        f"{reconstruction[1000]:.2f} nats" in " ".join(map(source, load(LESSON)))  # fmt: skip
+    after = course(durable("toy", "cyclical", 0.0)[0], updates=1000)
+    assert all(value < 0.01 for update, value in zip(after.update, after.kl, strict=True) if update >= 300)
     assert kl[1150] > 0.3 and weights[1150] < 1
     assert kl[2000] > 0.1 and weights[2000] == 1
     for label in ("monotonic", "cyclical"):
@@ -44,10 +50,11 @@ def test_the_kl_vanishes_in_the_first_ramp_before_the_decoder_knows_the_language
 
 
 def test_why_lesson_2_has_another_winner():
-    (more, pairs) = map(
-        int, re.search(r"cycles keep more in (\d+) of (\d+) pairs", output(LESSON, "pairs-table")).groups()
-    )
-    assert more == 0 < pairs
+    told = r"distance (\d,\d+): cycles keep more in (\d+) of (\d+) pairs"
+    ((distance, more, pairs),) = re.findall(told, output(LESSON, "pairs-table"))
+    assert distance == "2,000" and int(more) < 0.2 * int(pairs)
+    assert {row[0].split("; ")[2] for row in rows(output(LESSON, "pairs-table"))} == {distance}  # the same in both
+    assert f"cycles won {more} of {pairs} pairs" in " ".join(map(source, load(LESSON)))
     small = {(run["job"]["settings"]["hidden"], run["job"]["settings"]["lr"])
              for runs in load_map().runs.values() for run in runs}  # fmt: skip
     stored = {Settings(**run["job"]["settings"]) for run in durable("toy", "cyclical", 0.0)}
@@ -80,6 +87,27 @@ def test_docstrings_fade_without_word_dropout_too():
     assert all(after > 0.6 * before for before, after in found[2:])
 
 
+def after_equal_updates():
+    """The differences in -ELBO and -log p(x) after 12,000 updates, by text, word dropout and schedule."""
+    lines = output(LESSON, "bounds-in-all").splitlines()[1:]
+    assert len(lines) == 6
+    return {line.partition(":")[0]: numbers(DIFFERENCE, line) for line in lines}
+
+
+def test_after_equal_updates_the_cycles_have_the_higher_bound_on_the_toy_language():
+    found = after_equal_updates()
+    (mean, low, high), (_, tight_low, tight_high) = found["toy, 0.2; monotonic"]
+    assert low > 0 and tight_low < 0 < tight_high
+    said = f"{mean:.2f} higher [{low:+.2f}, {high:+.2f}]; by -log p(x), no winner"
+    assert said in " ".join(map(source, load(LESSON)))
+    assert questions(3)["bound"].answer == "no winner"  # at distance 8,000, which the test below reads
+
+
+def test_how_many_intervals_the_lesson_has():
+    cells = ("pairs-table", "snapshots", "pairs-late", "bounds", "bounds-in-all")
+    assert 36 <= sum(len(numbers(DIFFERENCE, output(LESSON, cell))) for cell in cells) <= 44  # "about 40"
+
+
 def test_on_docstrings_the_long_ramp_keeps_more_kl_and_has_the_higher_bound():
     kl, bounds = (
         [row for row in rows(output(LESSON, cell)) if row[0].startswith("docstrings")]
@@ -89,8 +117,9 @@ def test_on_docstrings_the_long_ramp_keeps_more_kl_and_has_the_higher_bound():
     assert [row[3] for row in kl] == ["`monotonic-long` higher in 5 of 5 seeds"] * 2
     assert [row[3] for row in bounds] == ["`cyclical` lower in 5 of 5 seeds"] * 4
     assert all(numbers(DIFFERENCE, row[2])[0][2] < -0.02 for row in kl + bounds)
-    in_all = numbers(DIFFERENCE, output(LESSON, "bounds-in-all"))
-    assert len(in_all) == 2 and all(low < 0 < high for _, low, high in in_all)
+    in_all = after_equal_updates()
+    found = [each for text, bounds in in_all.items() if text.startswith("docstrings") for each in bounds]
+    assert len(found) == 4 and all(low < 0 < high for _, low, high in found)
 
 
 def test_the_lead_is_smaller_at_equal_distance():

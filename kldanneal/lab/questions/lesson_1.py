@@ -10,10 +10,10 @@ QUESTIONS = {
         why="Half of mu squared. The variance is that of the prior, so it adds nothing.",
     ),
     "draw": Question(
-        "z tells the decoder the tense and nothing else. How low can the -ELBO be?",
+        "An ideal z tells only the tense. How low can the -ELBO be?",
         "equal to the entropy",
         ["below the entropy", "equal to the entropy", "above the entropy"],
-        why="z costs as much as it saves.",
+        why="z costs at least as much as it saves.",
     ),
     "paths": Question(
         "In training, what does the decoder read when it predicts the fifth word?",

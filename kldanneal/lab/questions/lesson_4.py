@@ -19,7 +19,7 @@ QUESTIONS = {
         why="At weight 1, the -ELBO is the loss that β = 1 minimises.",
     ),
     "paths": Question(
-        "Without word dropout: in how many seeds do the KLs differ by 0.1 nats or more at the end?",
+        "Toy, no word dropout: in how many seeds do the KLs differ by 0.1 nats or more at the end?",
         "in some",
         ["in none", "in some", "in all"],
     ),

@@ -61,7 +61,8 @@ All measures are in nats per sentence, on 1,000 held-out sentences, at KL weight
   updates since the start. Claims compare schedules at equal distance, and bounds after equally many updates in all.
 - **KL**: KL(q(z|x) || p(z)).
 - **-ELBO**: reconstruction term plus KL, an upper bound of -log p(x).
-- **-log p(x)**: estimated by importance weighting with 20 samples of z from q(z|x): a tighter upper bound.
+- **-log p(x)**: estimated by importance weighting with 20 samples of z from q(z|x): on average a tighter upper
+  bound.
 - **I(x; z)**: the mutual information of the sentences and z. **Active units**: dimensions of z whose mean has a
   variance above 0.01 over the sentences.
 - **collapsed**: the KL is below {COLLAPSED}. A remedy **keeps the KL up** if it is not.

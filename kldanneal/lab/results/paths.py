@@ -36,7 +36,7 @@ def updates_at_one(corpus: str, word_dropout: float) -> int:
 def verdict(corpus: str, word_dropout: float) -> str:
     """Whether the two ways met, and which has the lower -ELBO if the interval of the difference does not contain 0."""
     differ = apart(corpus, word_dropout)
-    met = "path decides" if all(differ) else "undecided" if any(differ) else "met"
+    met = "still apart" if all(differ) else "undecided" if any(differ) else "met"
     lower = higher([-d for d in pairs(corpus, word_dropout, "constant", "neg_elbo", update=END)], *WAYS)
     return f"{met}; `{lower}` has the lower -ELBO" if lower in WAYS else met
 

@@ -106,7 +106,7 @@ def measures(evidence: Evidence, corpus: str) -> str:
         rows.append([f"`{name}`", *means])
     for name in NAMED[:-1]:
         d = (evidence.differences(m, corpus, "cyclical", name) for m in STORED)
-        rows.append([f"`cyclical` less `{name}`", *map(with_interval, d)])
+        rows.append([f"`cyclical` minus `{name}`", *map(with_interval, d)])
     return table(rows, "markdown")
 
 

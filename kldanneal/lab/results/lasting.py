@@ -144,7 +144,7 @@ def on_the_map(stored: FairMap) -> str:
 
 
 def pairs() -> str:
-    """``cyclical`` less each other schedule within seeds: at equal distance, then after equal updates in all."""
+    """``cyclical`` minus each other schedule within seeds: at equal distance, then after equal updates in all."""
     measures = ("kl", "neg_elbo", "iw_nll")
     names = [MEASURES[m].heading for m in measures]
     rows = [["", *(f"{name}, {LAST:,} after the last low" for name in names),
@@ -154,7 +154,7 @@ def pairs() -> str:
             if len(fair.pairs(corpus, word_dropout, other)) > 1:
                 d = [fair.pairs(corpus, word_dropout, other, m, update=update)
                      for update in (None, TOTALS[-1]) for m in measures]  # fmt: skip
-                heading = f"{corpus}, word dropout {word_dropout:g}: `cyclical` less `{other}`"
+                heading = f"{corpus}, word dropout {word_dropout:g}: `cyclical` minus `{other}`"
                 rows.append([heading, *map(with_interval, d)])
     return table(rows, "markdown")
 

@@ -72,7 +72,7 @@ def compared() -> str:
             )
             sentences.append(
                 f"- Word dropout {word_dropout:g}: after cycles, the KL goes from {at(cycles, 'kl', 0):.2f} at the "
-                f"last low update to {at_update(cycles, 'kl', job.updates):.2f} in epoch 12. There, the -ELBO less "
+                f"last low update to {at_update(cycles, 'kl', job.updates):.2f} in epoch 12. There, the -ELBO minus "
                 f"that of a constant weight of 1 is {bound:+.2f}, and -log p(x) {tighter:+.2f}."
             )
     if ("cyclical", 0.0) in found and ("monotonic-long", 0.0) in found:

@@ -44,8 +44,8 @@ def in_short() -> str:
 2. **With word dropout 0.2 it mostly stays**: from {stays}. Under a constant weight of 1,
    {_collapsed(0.2)} runs are collapsed. Hiding words has a price. It changes -log p(x), after as many updates, by
    {_labelled(cost)}.
-3. **No advantage of cycles over one long ramp** with as many low updates **is shown**. KL less that of the ramp,
-   {LAST:,} updates after the last low weight: {_labelled(kl)}. **Nor is a lower -log p(x)** than under a
+3. **No advantage of cycles over one long ramp** with as many low updates **is shown**. KL of cycles minus that
+   of the ramp, {LAST:,} updates after the last low weight: {_labelled(kl)}. **Nor is a lower -log p(x)** than under a
    constant weight of 1, after as many updates: {_labelled(likelihood)}.
 
 All of this is of small models, at a constant learning rate, on two texts. In brackets: the 95 % interval."""

@@ -99,7 +99,7 @@ def test_table_holds_means_and_paired_intervals(known):
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert cells[5][:2] == ["`cyclical`", "36.000"]
     low, high = interval([20, 17, 14, 11, 8])
-    assert cells[7][:2] == ["`cyclical` less `monotonic`", f"+14.00 [{low:+.2f}, {high:+.2f}]"]
+    assert cells[7][:2] == ["`cyclical` minus `monotonic`", f"+14.00 [{low:+.2f}, {high:+.2f}]"]
     assert {len(row) for row in cells} == {7}
 
 

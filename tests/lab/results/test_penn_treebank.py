@@ -61,7 +61,7 @@ def test_cycles_are_compared_at_equal_updates_and_at_equal_distance(stored):
     first, second, third = penn_treebank.compared().splitlines()
     assert first == (
         "- Word dropout 0: after cycles, the KL goes from 0.14 at the last low update to 0.08 in epoch 12. There, the "
-        "-ELBO less that of a constant weight of 1 is -0.10, and -log p(x) +0.00."
+        "-ELBO minus that of a constant weight of 1 is -0.10, and -log p(x) +0.00."
     )
     assert second.startswith("- Word dropout 0.3: ")
     assert third.endswith("both 5 epochs after the last low update (epochs 12 and 9): KL 0.08 and 0.11.")

@@ -25,6 +25,22 @@ def stored_jobs() -> list[tuple[Job, Run]]:
     return [(job, found[job.key()]) for job in ptb() if job.key() in found]
 
 
+def in_short() -> str:
+    """The message of the page: what becomes of the KL of cycles; empty before there are such runs."""
+    cycles = [(job, run) for job, run in stored_jobs() if job.label == "cyclical"]
+    if not cycles:
+        return ""
+    courses = [
+        f"from {at(run, 'kl', 0):.2f} to {at_update(run, 'kl', job.updates):.2f} with word dropout {_word_dropout(job)}"
+        for job, run in cycles
+    ]
+    job, _ = cycles[0]
+    return (
+        "4. **On the whole Penn Treebank**, with larger models and one seed, the KL after cycles goes in "
+        f"{(job.updates - job.last_low()) // PTB_EPOCH} epochs at weight 1 {' and '.join(courses)}."
+    )
+
+
 def ours() -> str:
     """The KL of each run over the epochs."""
     rows = [

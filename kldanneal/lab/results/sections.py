@@ -44,12 +44,13 @@ def in_short() -> str:
 2. **With word dropout 0.2 it mostly stays**: from {stays}. Under a constant weight of 1,
    {_collapsed(0.2)} runs are collapsed. Hiding words can have a price. It changes -log p(x), after as many
    updates, by {_labelled(cost)}.
-3. **No advantage of cycles over one long ramp** with as many low updates **is shown, and no lower -log p(x)** than under
-   a constant weight of 1. Cycles minus the other:
+3. **No advantage of cycles over one long ramp** with as many low updates **is shown, and no lower -log p(x)** than
+   under a constant weight of 1. Cycles minus the other:
    - KL, against the ramp, {LAST:,} updates after the last low weight: {_labelled(kl)};
    - -log p(x), against weight 1, after as many updates: {_labelled(likelihood)}.
+{penn_treebank.in_short()}
 
-All of this is of small models, at a constant learning rate, on two texts.
+Points 1 to 3 are of small models, at a constant learning rate, on two texts.
 Beside each difference stand its text, its word dropout and its 95 % interval."""
 
 

@@ -40,6 +40,14 @@ def test_a_row_for_each_stored_run(stored):
     )
 
 
+def test_the_message_in_short(stored):
+    stored(0)
+    assert penn_treebank.in_short() == ""
+    stored(5)
+    said = "from 0.14 to 0.08 with word dropout 0 and from 0.14 to 0.08 with word dropout 0.3."
+    assert penn_treebank.in_short().startswith("4. ") and penn_treebank.in_short().endswith(said)
+
+
 def test_where_half_of_the_kl_is_lost(stored):
     stored(5)
     assert penn_treebank.ours().splitlines()[-1].endswith("| 4 | 0.50 | 0.25 | 0.17 | 0.14 | 0.12 | 0.11 | 0.10 | 0.08 "

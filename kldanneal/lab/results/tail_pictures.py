@@ -88,7 +88,7 @@ def plot_penn_treebank() -> Figure:
         axes.set_title(f"Penn Treebank, word dropout {word_dropout:g}, 1 seed", fontsize=10)
         axes.set(xlabel="epoch", ylim=(0, None), xticks=range(0, 13, 2))
         if axes.lines:
-            axes.legend(frameon=False, fontsize=8, loc="upper left")
+            axes.legend(frameon=False, fontsize=8, loc="upper right")
         tidy(axes)
     panels[0.0].set(ylabel="held-out KL (nats per sentence)")
     return figure

@@ -7,6 +7,7 @@ import pytest
 
 from kldanneal.lab.results import penn_treebank, tail_pictures
 from kldanneal.lab.results.parts import PTB_EPOCH, ptb
+from kldanneal.lab.results.tail import at, at_update
 
 
 @pytest.fixture
@@ -44,8 +45,9 @@ def test_the_message_in_short(stored):
     stored(0)
     assert penn_treebank.in_short() == ""
     stored(5)
-    said = "from 0.14 to 0.08 with word dropout 0 and from 0.14 to 0.08 with word dropout 0.3."
-    assert penn_treebank.in_short().startswith("4. ") and penn_treebank.in_short().endswith(said)
+    said = "cyclical, 0: 0.14 to 0.08 in 5 epochs; cyclical, 0.3: 0.14 to 0.08 in 5 epochs; monotonic-long, 0: 0.25 to"
+    assert penn_treebank.in_short().startswith("4. ") and said in penn_treebank.in_short()
+    assert penn_treebank.in_short().endswith("0.08 in 8 epochs.")
 
 
 def test_where_half_of_the_kl_is_lost(stored):
@@ -66,13 +68,17 @@ def test_cycles_are_compared_at_equal_updates_and_at_equal_distance(stored):
     stored(1)
     assert penn_treebank.compared() == ""
     stored(5)
-    first, second, third = penn_treebank.compared().splitlines()
+    first, second, ramp, both = penn_treebank.compared().splitlines()
     assert first == (
-        "- Word dropout 0: after cycles, the KL goes from 0.14 at the last low update to 0.08 in epoch 12. There, the "
-        "-ELBO minus that of a constant weight of 1 is -0.10, and -log p(x) +0.00."
+        "- `cyclical`, word dropout 0: the KL goes from 0.14 at the last low update (epoch 7) to 0.08 in epoch 12. "
+        "There, the -ELBO minus that of a constant weight of 1 is -0.10, and -log p(x) +0.00."
     )
-    assert second.startswith("- Word dropout 0.3: ")
-    assert third.endswith("both 5 epochs after the last low update (epochs 12 and 9): KL 0.08 and 0.11.")
+    assert second.startswith("- `cyclical`, word dropout 0.3: ") and "-0.10" in second
+    assert ramp.startswith(
+        "- `monotonic-long`, word dropout 0: the KL goes from 0.25 at the last low update (epoch 4) "
+    )
+    assert "constant weight of 1 is +0.30" in ramp
+    assert both.endswith("both 5 epochs after the last low update (epochs 12 and 9): KL 0.08 and 0.11.")
 
 
 def test_the_picture_shows_every_run_in_the_panel_of_its_word_dropout(stored):
@@ -95,3 +101,12 @@ def test_a_bound_that_others_publish_is_above_its_kl():
     for source, kl, bound, perplexity in penn_treebank.PUBLISHED:
         assert (kl is None or 0 <= kl < bound) and "(" in source
         assert perplexity is None or 90 < perplexity < 120
+
+
+def test_the_stored_runs_agree_with_the_message_in_short():
+    """Without word dropout at least half of the KL is lost at the end, with it most stays; none is collapsed."""
+    runs = {(job.label, job.settings["word_dropout"]): (job, run) for job, run in penn_treebank.stored_jobs()}
+    for (label, word_dropout), (job, run) in runs.items():
+        if label != "constant":
+            first, last = at(run, "kl", 0), at_update(run, "kl", job.updates)
+            assert last > 0.1 and (last > 0.75 * first if word_dropout else last < 0.5 * first)

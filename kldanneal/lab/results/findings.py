@@ -183,12 +183,13 @@ def _part(part: str, section: Callable[[], str]) -> str:
     """A section with its source and the commands that make it; one line if nothing was trained yet."""
     if not stored_at(part).exists():
         return f"Not trained yet: `make runs PART={part}`."
+    of = f"PART={part} PTB=folder" if part == "ptb" else f"PART={part}"  # the text is not part of the project
     return (
         f"{section()}\n\n{lasting.source(part)} Stored in `kldanneal/lab/results/{part}.json`.\n\n"
-        f"- Train all of them: `make runs PART={part}`.\n"
+        f"- Train all of them: `make runs {of}`.\n"
         "- Train three of them again, drawn by chance (another number draws others): "
-        f'`make repeat PART={part} ARGS="--some 3 --draw 1"`.\n'
-        f'- Train some again by name: `make repeat PART={part} ARGS="{_example(part)}"`.'
+        f'`make repeat {of} ARGS="--some 3 --draw 1"`.\n'
+        f'- Train some again by name: `make repeat {of} ARGS="{_example(part)}"`.'
     )
 
 

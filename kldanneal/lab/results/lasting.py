@@ -168,8 +168,7 @@ def source(part: str) -> str:
     last = made[-1]
     versions = ", ".join(f"{name} {version}" for name, version in last["versions"].items())
     return (
-        f"{len(runs)} runs, seeds {_seeds(runs)}. {named}. Commit {commits}, {last['date']}, {versions}, "
-        f"{last['machine']}."
+        f"{len(runs)} runs, {_seeds(runs)}. {named}. Commit {commits}, {last['date']}, {versions}, {last['machine']}."
     )
 
 
@@ -179,7 +178,7 @@ def entropy() -> str:
 
 def _seeds(runs: Sequence[Run]) -> str:
     seeds = sorted({run["job"]["seed"] for run in runs})
-    return f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+    return f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
 
 
 def _of(runs: Sequence[Run], measure: str, distance: int, digits: int) -> str:

@@ -36,9 +36,13 @@ def shown(cell):
     return "\n".join(part.rstrip("\n") for part in parts)
 
 
-def output(name, cell_id):
+def cell_of(name, cell_id):
     (found,) = [cell for cell in load(name) if cell["id"] == cell_id]
-    return shown(found)
+    return found
+
+
+def output(name, cell_id):
+    return shown(cell_of(name, cell_id))
 
 
 def rows(text):

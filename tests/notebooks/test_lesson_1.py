@@ -4,18 +4,13 @@ import math
 import re
 
 import pytest
-from lessons import load, output, rows, shown, source
+from lessons import cell_of, load, output, rows, shown, source
 
 LESSON = "01_kl_vanishing"
 
 
 def values(pattern, cell_id):
     return [tuple(map(float, found)) for found in re.findall(pattern, output(LESSON, cell_id))]
-
-
-def source_of(cell_id):
-    (found,) = [cell for cell in load(LESSON) if cell["id"] == cell_id]
-    return source(found)
 
 
 def signs():
@@ -116,8 +111,12 @@ def test_more_active_units_may_tell_fewer_nats():
     units, nats = table["active units"], table["mutual information I(x; z)"]
     assert 0.35 < float(nats.split()[0]) < 0.45  # "about 0.4"
     assert 1.45 < signs()["mutual information I(x; z)"][1] < 1.55 and signs()["active units"][1] == 4
-    assert f"Here {units.split()[0]} units are active" in source_of("train-text") and int(units.split()[0]) > 4
-    assert "until=1000" in source_of("train") and "steps=1000" in source_of("two-runs")  # equal updates
+    assert (
+        f"Here {units.split()[0]} units are active" in source(cell_of(LESSON, "train-text"))
+        and int(units.split()[0]) > 4
+    )
+    mine, theirs = (source(cell_of(LESSON, cell_id)) for cell_id in ("train", "two-runs"))
+    assert "until=1000" in mine and "steps=1000" in theirs  # equal updates
 
 
 def test_the_stored_runs_collapse_too():

@@ -120,7 +120,7 @@ that matters. An interaction can be there on one scale (differences or ratios) a
 All sentences of at most 40 words, at Fu et al.'s sizes (word vectors and LSTM 256, 32 latent dimensions, dropout 0.5,
 vocabulary of about 10,000), with a constant learning rate of 0.001: 8 epochs under the schedule, then 4 at weight 1.
 Batches of 32 make {PTB_EPOCH:,} updates an epoch. **One seed**, so there are no intervals, and a small difference can
-be chance. Every measure is of the 3,620 test sentences; no model was chosen by it.
+be chance. Every measure is of the {penn_treebank.SENTENCES:,} test sentences; no model was chosen by it.
 
 {_part("ptb", sections.treebank)}
 
@@ -181,9 +181,9 @@ Each cell is the difference to the monotonic weight with a constant learning rat
 
 def _part(part: str, section: Callable[[], str]) -> str:
     """A section with its source and the commands that make it; one line if nothing was trained yet."""
-    if not stored_at(part).exists():
-        return f"Not trained yet: `make runs PART={part}`."
     of = f"PART={part} PTB=folder" if part == "ptb" else f"PART={part}"  # the text is not part of the project
+    if not stored_at(part).exists():
+        return f"Not trained yet: `make runs {of}`."
     return (
         f"{section()}\n\n{lasting.source(part)} Stored in `kldanneal/lab/results/{part}.json`.\n\n"
         f"- Train all of them: `make runs {of}`.\n"

@@ -87,6 +87,16 @@ def table_of_scores(labels: Sequence[str] = SCORED) -> str:
     return table(rows, "markdown")
 
 
+def collapsed(runs: Sequence[Run]) -> int:
+    """How many runs are collapsed after 12,000 updates."""
+    return sum(at_update(run, "kl", TOTALS[-1]) < COLLAPSED for run in runs)
+
+
+def price_of_word_dropout(corpus: str) -> list[float]:
+    """-log p(x) after cycles with word dropout 0.2 minus without, within seeds and after equally many updates."""
+    return differences(durable(corpus, "cyclical", 0.2), durable(corpus, "cyclical", 0.0), "iw_nll")
+
+
 def guide() -> str:
     """In Markdown: what to try, in which order, and what was seen in the stored runs. Needs those of the budgets."""
     rows = [["", "if", "then", "seen here"]]
@@ -101,7 +111,7 @@ Row = tuple[str, str, str]  # if, then, seen here
 def _collapsed() -> Row:
     found = [(f"{TITLES[corpus]}, word dropout {dropout:g}", durable(corpus, "constant", dropout))
              for corpus, dropout in TEXTS]  # fmt: skip
-    seen = "; ".join(f"{where}: {_low(runs)} of {len(runs)}" for where, runs in found)
+    seen = "; ".join(f"{where}: {collapsed(runs)} of {len(runs)}" for where, runs in found)
     return (
         "you do not know whether there is a problem",
         f"measure the held-out KL at weight 1. Below {COLLAPSED} nats: collapsed. Then ask whether you need z at all",
@@ -116,13 +126,12 @@ def _lasts() -> Row:
             runs = durable(corpus, label, 0.2)
             kept = sum(at(run, "kl", LAST) >= COLLAPSED for run in runs)
             seen.append(f"{TITLES[corpus]}, `{label}`: {kept} of {len(runs)}")
-    cost = differences(durable("docstrings", "cyclical", 0.2), durable("docstrings", "cyclical", 0.0), "iw_nll")
     return (
         "you need a z that lasts at weight 1",
         "hide words (word dropout 0.2), and anneal: one long ramp, or cycles. Check the cost by -log p(x)",
         f"schedules for {SWITCH:,} updates; seeds with a KL of {COLLAPSED} or more at distance {LAST:,}: "
         f"{'; '.join(seen)}. Word dropout 0.2 minus 0, docstrings, `cyclical`, -log p(x), mean [95 % interval]: "
-        f"{_mean(cost)}",
+        f"{_mean(price_of_word_dropout('docstrings'))}",
     )
 
 
@@ -202,10 +211,6 @@ def _know() -> Row:
         f"{_at(plain, LAST)}; word dropout 0.2: {_at(runs, 0)} to {_at(runs, LAST)} (then the seeds lie "
         f"between {min(kl):.2f} and {max(kl):.2f}; {seeds_of(runs)})",
     )
-
-
-def _low(runs: Sequence[Run]) -> int:
-    return sum(at_update(run, "kl", TOTALS[-1]) < COLLAPSED for run in runs)
 
 
 def _at(runs: Sequence[Run], distance: int) -> str:

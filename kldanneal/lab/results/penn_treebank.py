@@ -8,7 +8,8 @@ from kldanneal.lab.results.tail import Run, at, at_update, half_distance, load_r
 from kldanneal.lab.tables import table
 
 EPOCHS = (2, 4, 6, 7, 8, 9, 10, 12)
-WORDS = 75_801 / 3_620  # to be predicted in a sentence of the test set, <eos> included
+SENTENCES = 3_620  # of the test set
+WORDS = 75_801 / SENTENCES  # to be predicted in each, <eos> included
 
 #: Source; KL; -ELBO; perplexity. None: not given.
 PUBLISHED = (
@@ -43,20 +44,15 @@ def in_short() -> str:
 
 def ours() -> str:
     """The KL of each run over the epochs."""
-    rows = [
-        [
-            "schedule",
-            "word dropout",
-            "last low epoch",
-            *(f"KL after {epoch}" for epoch in EPOCHS),
-            "epochs until half is lost",
-        ]
-    ]
+    rows = [["schedule", "word dropout", "last low epoch", *(f"KL after {epoch}" for epoch in EPOCHS),
+             "epochs until half is lost"]]  # fmt: skip
     for job, run in stored_jobs():
         kl = [f"{at_update(run, 'kl', epoch * PTB_EPOCH):.2f}" for epoch in EPOCHS]
-        low, half = job.last_low() // PTB_EPOCH, half_distance(run) if job.last_low() else math.nan
-        lost = "-" if math.isnan(half) else "not lost" if math.isinf(half) else f"{half / PTB_EPOCH:.1f}"
-        rows.append([f"`{job.label}`", _word_dropout(job), str(low) if low else "-", *kl, lost])
+        low, lost = "-", "-"
+        if job.last_low():
+            low, half = str(job.last_low() // PTB_EPOCH), half_distance(run)
+            lost = "not lost" if math.isinf(half) else f"{half / PTB_EPOCH:.1f}"
+        rows.append([f"`{job.label}`", _word_dropout(job), low, *kl, lost])
     return table(rows, "markdown")
 
 

@@ -1,11 +1,10 @@
 """The sections of notebooks/RESULTS.md: what was run, its tables and figures, and what they say."""
 
-from kldanneal.lab.metrics import COLLAPSED
 from kldanneal.lab.results import bounds, budgets, equal_discount, fair, keeping, lasting, penn_treebank
 from kldanneal.lab.results.fair_map import load_map
 from kldanneal.lab.results.parts import MAP_STEPS, TOTALS
 from kldanneal.lab.results.statistics import with_interval
-from kldanneal.lab.results.tail import LAST, at_update, differences, durable, mean_at
+from kldanneal.lab.results.tail import LAST, durable, mean_at
 from kldanneal.lab.training.settings import QUICK, Settings
 
 
@@ -34,16 +33,15 @@ def in_short() -> str:
     texts = fair.stored_texts()
     kl = {text: fair.pairs(*text, "monotonic-long") for text in texts}
     likelihood = {text: fair.pairs(*text, "constant", "iw_nll", update=TOTALS[-1]) for text in texts}
-    cost = {
-        (corpus, 0.2): differences(durable(corpus, "cyclical", 0.2), durable(corpus, "cyclical", 0.0), "iw_nll")
-        for corpus in ("toy", "docstrings")
-    }
+    price = {(corpus, 0.2): keeping.price_of_word_dropout(corpus) for corpus in ("toy", "docstrings")}
+    constant = [run for corpus in ("toy", "docstrings") for run in durable(corpus, "constant", 0.2)]
+    low = f"{keeping.collapsed(constant)} of {len(constant)}"
     return f"""\
 1. After annealing, a small text VAE uses z. **Without word dropout its KL then fades** when training goes on at
    weight 1: after cycles from {fades} in {LAST:,} updates.
 2. **With word dropout 0.2 it mostly stays**: from {stays}. Under a constant weight of 1,
-   {_collapsed(0.2)} runs are collapsed. Hiding words can have a price. It changes -log p(x), after as many
-   updates, by {_labelled(cost)}.
+   {low} runs are collapsed. Hiding words can have a price. It changes -log p(x), after as many
+   updates, by {_labelled(price)}.
 3. **No advantage of cycles over one long ramp** with as many low updates **is shown, and no lower -log p(x)** than
    under a constant weight of 1. Cycles minus the other:
    - KL, against the ramp, {LAST:,} updates after the last low weight: {_labelled(kl)};
@@ -56,12 +54,6 @@ Beside each difference stand its text, its word dropout and its 95 % interval.""
 
 def _labelled(found: dict[tuple[str, float], list[float]]) -> str:
     return "; ".join(f"{corpus}, {dropout:g}: {with_interval(d)}" for (corpus, dropout), d in found.items())
-
-
-def _collapsed(word_dropout: float) -> str:
-    runs = [run for corpus in ("toy", "docstrings") for run in durable(corpus, "constant", word_dropout)]
-    low = sum(at_update(run, "kl", TOTALS[-1]) < COLLAPSED for run in runs)
-    return f"{low} of {len(runs)}"
 
 
 def _course(corpus: str, word_dropout: float) -> str:

@@ -1,6 +1,7 @@
 """What several test files share: two corpora, and one intra-op thread (two of them, on a busy machine, mostly wait)."""
 
 import itertools
+import os
 import signal
 import threading
 import time
@@ -34,6 +35,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if hasattr(item, "output_timeout"):  # a cell of a notebook
             item.output_timeout = 600
+
+
+@pytest.fixture(autouse=True)
+def the_environment_stays():
+    """No test sets variables for the next one: Dask's has every later process give freed memory back at once."""
+    before = dict(os.environ)
+    yield
+    if dict(os.environ) != before:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -73,18 +73,18 @@ def small_map(tiny_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> 
     folder, parts = tmp_path_factory.mktemp("map"), {"map": [], "remedies": []}
     for seed, dropout in itertools.product((0, 1), (0.0, 0.2)):
         settings = {"embedding": 4, "hidden": 4, "latent": 2, "batch_size": 4, "word_dropout": dropout}
-        more = {"seed": seed, "settings": settings, "distances": (0, 50, 100)}
-        for shape, steps in itertools.product(("linear", "cosine"), (20, 100)):
+        more = {"seed": seed, "settings": settings, "distances": (0, 25, 50)}
+        for shape, steps in itertools.product(("linear", "cosine"), (10, 50)):
             once = {"total_steps": steps, "shape": shape}
-            parts["map"].append(Job("toy", "once", once, steps + 100, **more))
+            parts["map"].append(Job("toy", "once", once, steps + 50, **more))
             cycles = {**once, "total_steps": steps, "cyclical": True, "ratio": 0.5, "cycles": 2}
-            parts["map"].append(Job("toy", "in cycles", cycles, 2 * steps + 100, **more))
+            parts["map"].append(Job("toy", "in cycles", cycles, 2 * steps + 50, **more))
         half = {"total_steps": 0, "max_weight": 0.5}
-        parts["map"].append(Job("toy", "constant 0.5", half, 200, then_one=100, **more))
-        parts["map"].append(Job("toy", "constant 1", {"total_steps": 0}, 100, **more))
+        parts["map"].append(Job("toy", "constant 0.5", half, 100, then_one=50, **more))
+        parts["map"].append(Job("toy", "constant 1", {"total_steps": 0}, 50, **more))
         if not dropout:
             more["settings"] = {name: settings[name] for name in ("embedding", "hidden", "latent", "batch_size")}
-            free = Job("toy", "free bits 0.1", {"total_steps": 0}, 200, then_one=100, free_bits=0.1, **more)
+            free = Job("toy", "free bits 0.1", {"total_steps": 0}, 100, then_one=50, free_bits=0.1, **more)
             parts["remedies"].append(free)
     for name, jobs in parts.items():
         runs = [{"job": asdict(job), **train(job, tiny_corpus, folder / f"{name}{i}.pt"), "made": 0}

@@ -22,8 +22,8 @@ def runs(small_map):
 
 def test_the_grid_is_that_of_the_stored_runs(data):
     assert data["grid"] == {
-        "modes": ["once", "cycles", "constant"], "shapes": ["linear", "cosine"], "steps": [20, 100],
-        "weights": [0.5, 1.0], "dropouts": [0.0, 0.2], "distances": [0, 50, 100],
+        "modes": ["once", "cycles", "constant"], "shapes": ["linear", "cosine"], "steps": [10, 50],
+        "weights": [0.5, 1.0], "dropouts": [0.0, 0.2], "distances": [0, 25, 50],
     }  # fmt: skip
     assert data["about"]["seeds"] == [0, 1] and data["about"]["runs"] == 40
     assert data["about"]["commits"] == [stored.provenance()["commit"]]

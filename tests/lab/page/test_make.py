@@ -70,25 +70,25 @@ def test_our_own_javascript_is_one_short_file():
     assert len(files[0].read_text(encoding="utf-8").splitlines()) < 150
 
 
-def test_a_picture_is_taken_again_only_of_another_page(small_map, tmp_path):
+def test_a_picture_is_taken_again_only_of_another_page(page, tmp_path):
     if not any(map(shutil.which, make_page.CHROMIUM)):
         pytest.skip("there is no Chromium")
-    page, picture = tmp_path / "index.html", tmp_path / "page.png"
-    make_page.write(page, *small_map)
-    assert make_page.take_picture(page, picture)
+    path, picture = tmp_path / "index.html", tmp_path / "page.png"
+    path.write_text(page, encoding="utf-8")
+    assert make_page.take_picture(path, picture)
     first = picture.stat().st_mtime_ns
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size < 300_000
-    assert make_page.take_picture(page, picture) and picture.stat().st_mtime_ns == first
-    page.write_text(page.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    assert make_page.take_picture(page, picture) and picture.stat().st_mtime_ns != first
+    assert make_page.take_picture(path, picture) and picture.stat().st_mtime_ns == first
+    path.write_text(page + "\n", encoding="utf-8")
+    assert make_page.take_picture(path, picture) and picture.stat().st_mtime_ns != first
 
 
-def test_without_chromium_the_picture_stays(small_map, tmp_path, monkeypatch):
+def test_without_chromium_the_picture_stays(page, tmp_path, monkeypatch):
     monkeypatch.setattr(make_page, "CHROMIUM", ())
-    page = tmp_path / "index.html"
-    make_page.write(page, *small_map)
-    assert not make_page.take_picture(page, tmp_path / "page.png")
-    assert list(tmp_path.iterdir()) == [page]
+    path = tmp_path / "index.html"
+    path.write_text(page, encoding="utf-8")
+    assert not make_page.take_picture(path, tmp_path / "page.png")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 # ------------------------------------------------------------------------------------------------------------- charts

@@ -13,7 +13,6 @@ from kldanneal.lab.results import pool, stored
 from kldanneal.lab.results.jobs import Job
 
 TINY = {"embedding": 8, "hidden": 12, "latent": 4}
-JOBS = [Job("toy", "ramp", {"total_steps": 10}, 200, seed, TINY, distances=(0,)) for seed in range(4)]
 
 
 def runs(store):
@@ -23,52 +22,58 @@ def runs(store):
 
 
 @pytest.fixture(scope="module")
-def complete(tmp_path_factory):
+def jobs(text_file):
+    """Four on 300 sentences, where nearly all the time is training."""
+    return [Job(str(text_file), "ramp", {"total_steps": 10}, 200, seed, TINY, distances=(0,)) for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def complete(jobs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("complete")
-    pool.fit(JOBS, folder / "runs.json", folder, workers=1)
+    pool.fit(jobs, folder / "runs.json", folder, workers=1)
     return folder / "runs.json"
 
 
-def test_runs_that_are_stored_are_not_trained_again(complete, tmp_path, monkeypatch):
+def test_runs_that_are_stored_are_not_trained_again(jobs, complete, tmp_path, monkeypatch):
     about, found = stored.load(complete)
-    assert len(found) == len(JOBS)
+    assert len(found) == len(jobs)
     stored.save(tmp_path / "runs.json", about, found[:3])
     trained = []
 
-    def one_after_another(jobs, folder, ptb, workers):
-        trained.extend(jobs)
-        return ((job, pool.work(job, folder, ptb)) for job in jobs)
+    def one_after_another(todo, folder, ptb, workers):
+        trained.extend(todo)
+        return ((job, pool.work(job, folder, ptb)) for job in todo)
 
     monkeypatch.setattr(pool, "_on_this_machine", one_after_another)
-    pool.fit(JOBS, tmp_path / "runs.json", tmp_path)
-    missing = {job.seed for job in JOBS} - {run["job"]["seed"] for run in found[:3]}
+    pool.fit(jobs, tmp_path / "runs.json", tmp_path)
+    missing = {job.seed for job in jobs} - {run["job"]["seed"] for run in found[:3]}
     assert {job.seed for job in trained} == missing
     assert runs(tmp_path / "runs.json") == runs(complete)
 
 
-def test_each_run_is_stored_when_it_ends(tmp_path, monkeypatch):
-    def stops_after_two(jobs, folder, ptb, workers):
-        for job in jobs[:2]:
+def test_each_run_is_stored_when_it_ends(jobs, tmp_path, monkeypatch):
+    def stops_after_two(todo, folder, ptb, workers):
+        for job in todo[:2]:
             yield job, pool.work(job, folder, ptb)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pool, "_on_this_machine", stops_after_two)
     with pytest.raises(KeyboardInterrupt):
-        pool.fit(JOBS, tmp_path / "runs.json", tmp_path)
+        pool.fit(jobs, tmp_path / "runs.json", tmp_path)
     about, found = stored.load(tmp_path / "runs.json")
     assert [run["job"]["seed"] for run in found] == [0, 1]
     assert about["made"][found[0]["made"]].keys() >= {"commit", "versions", "machine", "date"}
 
 
-def test_runs_on_another_corpus_are_refused(complete, tmp_path):
+def test_runs_on_another_corpus_are_refused(jobs, complete, tmp_path):
     about, found = stored.load(complete)
     stored.save(tmp_path / "runs.json", about, [run | {"digest": "of another"} for run in found])
     with pytest.raises(ValueError, match=r"digest of another.*but here it has digest"):
-        pool.fit(JOBS, tmp_path / "runs.json", tmp_path)
+        pool.fit(jobs, tmp_path / "runs.json", tmp_path)
     assert {run["digest"] for run in stored.load(tmp_path / "runs.json")[1]} == {"of another"}
 
 
-def test_a_cluster_of_which_a_worker_is_killed_gives_the_same_runs(complete, tmp_path):
+def test_a_cluster_of_which_a_worker_is_killed_gives_the_same_runs(jobs, complete, tmp_path):
     store, modified = tmp_path / "runs.json", {}
 
     def kill_a_worker_after_the_first_run(pid):
@@ -86,8 +91,8 @@ def test_a_cluster_of_which_a_worker_is_killed_gives_the_same_runs(complete, tmp
             pid = next(iter(client.run(os.getpid).values()))
         killer = threading.Thread(target=kill_a_worker_after_the_first_run, args=[pid], daemon=True)
         killer.start()
-        pool.fit(JOBS, store, tmp_path, scheduler=cluster.scheduler_address)
+        pool.fit(jobs, store, tmp_path, scheduler=cluster.scheduler_address)
         killer.join()
     assert runs(store) == runs(complete)
-    assert len(stored.load(store)[1]) == len(JOBS)
+    assert len(stored.load(store)[1]) == len(jobs)
     assert modified and modified == {file: file.stat().st_mtime_ns for file in modified}, "a finished run ran again"

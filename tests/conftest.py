@@ -1,5 +1,6 @@
 """What several test files share: two corpora, and one intra-op thread (two of them, on a busy machine, mostly wait)."""
 
+import gc
 import itertools
 import os
 import signal
@@ -35,6 +36,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if hasattr(item, "output_timeout"):  # a cell of a notebook
             item.output_timeout = 600
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what the imports made stays: no collection looks through it again, which Trainer asks for each time
 
 
 @pytest.fixture(autouse=True)

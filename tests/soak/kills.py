@@ -1,4 +1,4 @@
-"""SIGKILL against ``kldanneal compare``: one process imports torch once, and forks the commands that are killed.
+"""SIGKILL against ``kldanneal compare``: one process imports everything once, and forks the commands that are killed.
 
     python tests/soak/kills.py FOLDER TEXT --steps 300 --kills 20 --seed 0
 
@@ -16,7 +16,9 @@ import time
 from pathlib import Path
 
 import torch
+import torch._dynamo  # the first optimizer imports it
 
+from kldanneal.lab import plots  # noqa: F401  # the first picture imports it
 from kldanneal.lab.cli import main
 from kldanneal.lab.training.run import Run
 

@@ -21,6 +21,7 @@ from kldanneal.lab.corpora.load import load_corpus
 from kldanneal.lab.results import stored
 from kldanneal.lab.results.jobs import Job, train
 from kldanneal.lab.results.parts import fair_map
+from kldanneal.lab.results.written import Written
 
 torch.set_num_threads(1)
 # A shell that starts the tests in the background, or nohup, has them ignore signals that some send to themselves.
@@ -96,6 +97,12 @@ def small_map(tiny_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> 
                 for i, job in enumerate(jobs)]  # fmt: skip
         stored.save(folder / f"{name}.json", {"made": [stored.provenance()]}, runs)
     return folder / "map.json", folder / "remedies.json"
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """The command draws none: each takes half a second, and drawing has its own tests."""
+    monkeypatch.setattr(Written, "_picture", lambda self, dark: b"\x89PNG")
 
 
 @pytest.fixture

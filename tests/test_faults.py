@@ -275,6 +275,7 @@ class Bomb:
         return os.mkdir, (str(self.path),)
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("write", [partial(pickle.dump, protocol=2), pickle.dump, torch.save], ids=["2", "5", "torch"])
 def test_a_bomb_for_a_checkpoint_or_stored_runs_is_refused_unexecuted(text_file, tmp_path, capsys, write):
     arguments = ["compare", "--corpus", str(text_file), "--schedules=constant", "--out", str(tmp_path / "out"), *TINY]

@@ -29,6 +29,7 @@ TINY = [
 ]
 RESULTS = ["comparison-dark.png", "comparison.png", "config.json", "history.csv", "report.html", "samples.txt",
            "summary.csv", "table.txt"]  # fmt: skip
+pytestmark = pytest.mark.usefixtures("no_pictures")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(kldanneal.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
 
 

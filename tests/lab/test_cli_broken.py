@@ -20,6 +20,7 @@ from kldanneal.lab.results.written import Written
 TINY = ["--steps=2", "--seeds=2", "--schedules=constant,cyclical", "--cycles=1", "--embedding=4", "--hidden=4",
         "--latent=2", "--batch-size=16"]  # fmt: skip
 NUMBERS = {"history.csv", "summary.csv", "table.txt"}
+quick = pytest.mark.usefixtures("no_pictures")
 PAGES = {"samples.txt", "comparison.png", "comparison-dark.png", "report.html"}
 
 
@@ -103,6 +104,7 @@ def test_matplotlib_that_cannot_be_imported(compared, monkeypatch):
     assert printed(stdout) and numbers_are_there(out)
 
 
+@quick
 def test_samples_and_advice_that_fail(compared, monkeypatch):
     monkeypatch.setattr(report, "samples", failing(RuntimeError("probability tensor contains nan")))
     monkeypatch.setattr(Written, "advice", failing(ValueError("no posterior")))
@@ -130,6 +132,7 @@ def test_a_disk_that_is_full_before_the_picture(compared, monkeypatch):
     assert not any(name.endswith(".partial") for name in names(out))
 
 
+@quick
 def test_a_disk_that_is_full_before_anything_is_written(compared, command, monkeypatch):
     numbers = Written.numbers
 
@@ -149,6 +152,7 @@ def test_a_disk_that_is_full_before_anything_is_written(compared, command, monke
     assert numbers_are_there(out)
 
 
+@quick
 def test_a_folder_that_is_gone(compared, monkeypatch):
     numbers = Written.numbers
 
@@ -165,6 +169,7 @@ def test_a_folder_that_is_gone(compared, monkeypatch):
 # --- the terminal, and its locale -------------------------------------------------------------------------------------
 
 
+@quick
 def test_a_standard_output_that_is_closed(compared, monkeypatch):
     numbers = Written.numbers
 
@@ -179,6 +184,7 @@ def test_a_standard_output_that_is_closed(compared, monkeypatch):
     assert numbers_are_there(out) and names(out) == NUMBERS | PAGES
 
 
+@quick
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full of Linux")
 def test_a_standard_output_on_a_full_disk(compared, monkeypatch):
     numbers = Written.numbers
@@ -228,6 +234,7 @@ def test_a_locale_without_the_sign(text_file, tmp_path, name):
 # --- signals ----------------------------------------------------------------------------------------------------------
 
 
+@quick
 @signals
 @pytest.mark.parametrize(
     "name, expected, moment",
@@ -259,6 +266,7 @@ def test_a_signal_while_the_results_are_written(compared, command, monkeypatch, 
     assert names(out) == NUMBERS | PAGES
 
 
+@quick
 @signals
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full of Linux")
 def test_a_terminal_that_is_gone_with_its_signal(compared, command, monkeypatch):

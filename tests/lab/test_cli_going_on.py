@@ -18,18 +18,13 @@ from conftest import same
 from test_cli import ENVIRONMENT, checkpoints, one_line_error, signals, start, tree
 
 from kldanneal.lab.cli import compare, folder, main
-from kldanneal.lab.results.written import Written
 from kldanneal.lab.training.comparison import Comparison
 from kldanneal.lab.training.run import Run
 
 TINY = ["--steps=6", "--seeds=1", "--schedules=constant,cyclical", "--cycles=2", "--embedding=4", "--hidden=4",
         "--latent=2", "--batch-size=16", "--word-dropout=0.3"]  # fmt: skip
 
-
-@pytest.fixture(autouse=True)
-def _no_pictures(request, monkeypatch):
-    """They take seconds, and have their own tests."""
-    monkeypatch.setattr(Written, "_picture", lambda self, dark: b"\x89PNG")
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 @pytest.fixture(scope="module")

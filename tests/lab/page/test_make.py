@@ -48,7 +48,8 @@ def test_it_says_where_the_numbers_come_from(page, small_map):
 
 def test_a_page_that_is_too_large_is_not_written(small_map, tmp_path, monkeypatch):
     monkeypatch.setattr(make_page, "LARGEST", 100_000)
-    with pytest.raises(ValueError, match="Expected the page to have at most 100,000 bytes, but got"):
+    monkeypatch.setattr(make_page, "render", lambda *_: "€" * 40_000)  # three bytes each
+    with pytest.raises(ValueError, match="Expected the page to have at most 100,000 bytes, but got 120,000"):
         make_page.write(tmp_path / "index.html", *small_map)
     assert not (tmp_path / "index.html").exists()
 

@@ -23,6 +23,7 @@ from kldanneal.lab.results.jobs import Job, train
 from kldanneal.lab.results.parts import fair_map
 from kldanneal.lab.results.written import Written
 
+gc.disable()  # while the tests are imported, of which garbage collection would be a third
 torch.set_num_threads(1)
 # A shell that starts the tests in the background, or nohup, has them ignore signals that some send to themselves.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -40,7 +41,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()  # what the imports made stays: no collection looks through it again, which Trainer asks for each time
+    """What the imports made stays, so no collection looks through it again; Trainer asks for one after each run."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

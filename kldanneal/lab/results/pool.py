@@ -45,7 +45,9 @@ def fit(
         folder (path): where runs are saved while they train. On a cluster it is a folder of each worker, best a shared
             one: without that, a run starts again if its worker dies.
         ptb (str, optional): the folder of the Penn Treebank's files.
-        scheduler (str, optional): the address of a Dask scheduler. Default: this machine.
+        scheduler (str, optional): the address of a Dask scheduler. Default: this machine. Dask has its workers give
+            freed memory back at once, which can double the computing of a small model: start them with the variable
+            ``MALLOC_TRIM_THRESHOLD_`` at 8000000000.
         workers (int, optional): processes on this machine. Default: as many as it has cores.
 
     Raises:

@@ -252,6 +252,19 @@ def test_noise_in_the_reconstruction_does_not_hide_a_collapse():
     assert (report.verdict, report.sure) == ("collapsed", "sure")
 
 
+def test_a_cost_of_two_to_five_standard_errors_does_not_contradict_a_collapse():
+    noise, calls = 200 * normal(2, 500), []
+
+    def reconstruction(z, i):
+        calls.append(i)
+        exchanged = len(calls) % 2 == 1
+        return noise[int(exchanged)][i] - noise[int(exchanged)].mean() + 45.0 * exchanged
+
+    report = judged(*constant(500, 0.0, 0.0), reconstruction)
+    assert 2 < report.exchange_cost.value / report.exchange_cost.standard_error < 5
+    assert report.verdict == "collapsed"
+
+
 def test_noise_in_the_reconstruction_hides_a_use():
     mu, logvar, _ = linear_vae([4.0, 4.0], 0.1, 1.0)
     noise = 200 * normal(2, 1000)

@@ -9,6 +9,7 @@ import torch
 from transformers import PretrainedConfig, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 
 from kldanneal import Annealer, VAELoss
+from kldanneal.integrations import unfinished_ramp
 from kldanneal.integrations.transformers import AnnealerCallback
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(pin_memory|tokenizer|lr_scheduler|state_dict).*")
@@ -156,7 +157,6 @@ def test_two_annealers_with_two_names(tmp_path):
         ({"total_steps": 12}, False),
         ({"total_steps": 20, "ratio": 0.55, "delay": 1}, False),
         ({"total_steps": 20, "ratio": 0.55, "delay": 2}, True),
-        ({"total_steps": 100, "ratio": 0.07, "delay": 5}, False),  # 0.07 * 100 is 7.000000000000001
         ({"total_steps": 5, "cyclical": True}, False),
         ({"total_steps": 13, "cyclical": True}, True),
         ({"total_steps": 99, "disable": True}, False),
@@ -172,6 +172,12 @@ def test_a_run_that_ends_before_its_ramp_is_warned_about_at_the_start(tmp_path, 
     assert len(found) == warned
     if warned:
         assert "after 12 updates" in found[0] and "(update 13)" in found[0]
+
+
+@pytest.mark.parametrize("planned", [54, 55, 56])
+def test_rounding_makes_no_ramp_longer(planned):
+    assert 0.55 * 100 > 55
+    assert (unfinished_ramp(Annealer(100, ratio=0.55), 0, planned) is None) == (planned >= 55)
 
 
 def test_it_says_what_the_best_model_should_be_chosen_by(tmp_path, caplog):

@@ -16,7 +16,7 @@ from conftest import full_disk, same
 
 import kldanneal
 from kldanneal import Annealer
-from kldanneal.lab.cli import main
+from kldanneal.lab.cli import folder, main
 
 TINY = [
     "--steps=12",
@@ -197,6 +197,11 @@ def test_resume_with_another_option_names_it(command, copied, option, words):
     status, _, stderr = command("compare", "--resume", "--out", copied, option)
     one_line_error(status, stderr, str(copied), words)
     assert tree(copied) == before
+
+
+def test_resume_takes_the_same_files_from_another_folder(copied):
+    options, _ = folder.resumed(copied, {"root": "elsewhere"})
+    assert options["root"] == "elsewhere"
 
 
 def test_resume_without_a_comparison_is_refused(command, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
+from kldanneal import gaussian_kl
 from kldanneal.diagnostics import active_units
 from kldanneal.lab.corpora.corpus import Sentences
 from kldanneal.lab.corpora.load import load_corpus
@@ -82,6 +83,20 @@ def test_standard_error_is_that_of_the_mean_over_sentences(sentences):
     metrics = evaluate(model, sentences)
     nll = exact_nll(model, sentences)
     assert metrics.standard_error == pytest.approx((nll.std() / 60**0.5).item(), rel=1e-4)
+
+
+def test_standard_error_is_that_of_reconstruction_and_kl_together(sentences):
+    model = make().eval()
+    (together,) = sentences.buckets(len(sentences))
+    x = sentences.batch(together)
+    with torch.no_grad():
+        model.to_mu.weight.mul_(10)  # so that the KL differs between sentences
+        mu, logvar = model.encode(x)
+        kl = gaussian_kl(mu, logvar).sum(dim=1)
+        losses = kl - model.log_likelihood(x, model.reparameterize(mu, logvar, seeded(0)))
+    assert kl.std() > 1
+    found = evaluate(model, sentences, seed=0).standard_error
+    assert found == pytest.approx((losses.double().std() / len(x) ** 0.5).item(), rel=1e-4)
 
 
 def ignoring_z(model):

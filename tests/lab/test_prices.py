@@ -102,12 +102,17 @@ def test_a_corpus_without_choices_is_refused(corpus):
 
 
 def test_the_picture_has_prices_and_what_is_told():
-    estimates = {choice: Estimate(0.1 * i, 0.01) for i, choice in enumerate(CHOICES)}
-    figure, alt = plot_told({"β = 1": estimates, "β = 0.25": estimates}, "toy language, 3 updates, seed 0")
+    estimates, wider = (
+        {choice: Estimate(0.1 * i, error) for i, choice in enumerate(CHOICES)} for error in (0.01, 0.02)
+    )
+    figure, alt = plot_told({"β = 1": estimates, "β = 0.25": wider}, "toy language, 3 updates, seed 0")
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == list(CHOICES)
     widths = [bar.get_width() for bar in axes.patches]
     assert widths == pytest.approx([math.log(count) for count in CHOICES.values()])
+    for number, drawn in enumerate(axes.containers[1:]):
+        half = [(line[1, 0] - line[0, 0]) / 2 for line in drawn.lines[2][0].get_segments()]
+        assert half == pytest.approx([2 * 0.01 * (number + 1)] * len(CHOICES))
     assert "tense 0.10 of 1.10" in alt and alt.count("topic 0.00 of 1.61") == 2 and "seed 0" in alt
 
 

@@ -73,6 +73,7 @@ def test_toy_choices_are_read_from_the_words():
         ("", {"negation": 0}),
         ("the old captains did not", {"adjective": 0, "topic": 1, "number": 1, "subject": 1, "negation": 1}),
         ("the soup in the barn next week", {"negation": 0, "object": 0, "place": 1, "tense": 2, "time": 1, "order": 0}),
+        ("the old cooks the young sailor", {"adjective": 0, "topic": 0, "number": 1, "subject": 0, "negation": 0}),
         ("the week today in the", {"negation": 0, "tense": 1, "time": 0, "order": 1}),
     ],
 )

@@ -27,6 +27,21 @@ def test_a_lesson_asks_its_questions_in_their_order(lesson):
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
+def test_measured_numbers_of_an_answer_stand_in_what_the_lesson_prints(lesson):
+    (path,) = NOTEBOOKS.glob(f"{lesson:02}_*.ipynb")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    outputs = [
+        output for cell in cells if "predict(" not in "".join(cell["source"]) for output in cell.get("outputs", [])
+    ]
+    printed = "\n".join(
+        "".join(text) for output in outputs for text in (output.get("text", ""), *output.get("data", {}).values())
+    )
+    for name, one in questions(lesson).items():
+        for number in re.findall(r"\d+,\d{3}|\d+\.\d{2,}", one.why):
+            assert re.search(rf"(?<![\d.,]){number}(?!\d)", printed), (name, number)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
 def test_the_right_answer_is_taken_for_right(lesson):
     for name, one in questions(lesson).items():
         ask = predict(lesson, name)

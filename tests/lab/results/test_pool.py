@@ -65,6 +65,19 @@ def test_each_run_is_stored_when_it_ends(jobs, tmp_path, monkeypatch):
     assert about["made"][found[0]["made"]].keys() >= {"commit", "versions", "machine", "date"}
 
 
+def test_a_run_is_made_here_also_where_others_were_added_later(jobs, complete, tmp_path, monkeypatch):
+    found = stored.load(complete)[1]
+    elsewhere = {**stored.provenance(), "machine": "elsewhere"}
+    stored.save(tmp_path / "runs.json", {"made": [stored.provenance(), elsewhere]}, [found[0] | {"made": 1}])
+
+    def work(todo, folder, ptb, workers):
+        return ((job, pool.work(job, folder, ptb)) for job in todo)
+
+    monkeypatch.setattr(pool, "_on_this_machine", work)
+    pool.fit(jobs[:2], tmp_path / "runs.json", tmp_path)
+    assert [run["made"] for run in stored.load(tmp_path / "runs.json")[1]] == [1, 0]
+
+
 def test_runs_on_another_corpus_are_refused(jobs, complete, tmp_path):
     about, found = stored.load(complete)
     stored.save(tmp_path / "runs.json", about, [run | {"digest": "of another"} for run in found])

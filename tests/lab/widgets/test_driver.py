@@ -374,6 +374,18 @@ def test_nothing_is_lost_by_a_new_drive_or_by_the_cell_run_again(make):
     assert list(rows(again)) == ["drive 3", "drive 2", "drive 1"] and again.drive() == [0.5] * 40
 
 
+def test_a_drive_that_is_brought_back_goes_on_at_the_sliders_weight(make):
+    widget = make(ENDLESS)
+    drive_for(widget, [0.4])
+    first_drive, weights = widget.record, widget.drive()
+    widget.press("new")
+    widget["weight"] = 0.9
+    widget.press("history", first_drive.number)
+    drive_for(widget, [])
+    assert widget.record is first_drive
+    assert widget.drive()[: len(weights)] == weights and set(widget.drive()[len(weights) :]) <= {0.9}
+
+
 def test_fast_presses_from_two_threads_break_nothing(make):
     widget = make(ENDLESS)
 

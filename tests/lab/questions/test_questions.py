@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from lessons import load, shown, source
 
 from kldanneal.lab.questions import LESSONS, predict, questions
 
@@ -29,13 +30,7 @@ def test_a_lesson_asks_its_questions_in_their_order(lesson):
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_measured_numbers_of_an_answer_stand_in_what_the_lesson_prints(lesson):
     (path,) = NOTEBOOKS.glob(f"{lesson:02}_*.ipynb")
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    outputs = [
-        output for cell in cells if "predict(" not in "".join(cell["source"]) for output in cell.get("outputs", [])
-    ]
-    printed = "\n".join(
-        "".join(text) for output in outputs for text in (output.get("text", ""), *output.get("data", {}).values())
-    )
+    printed = "\n".join(shown(cell) for cell in load(path.stem) if "predict(" not in source(cell))
     for name, one in questions(lesson).items():
         for number in re.findall(r"\d+,\d{3}|\d+\.\d{2,}", one.why):
             assert re.search(rf"(?<![\d.,]){number}(?!\d)", printed), (name, number)

@@ -21,6 +21,11 @@ def runs(store):
     return {run["job"]["seed"]: {name: run[name] for name in run if name not in ("seconds", "made")} for run in found}
 
 
+def one_after_another(todo, folder, ptb, workers):
+    """In this process, in the place of the pool's workers."""
+    return ((job, pool.work(job, folder, ptb)) for job in todo)
+
+
 @pytest.fixture(scope="module")
 def jobs(text_file):
     """Four on 300 sentences, where nearly all the time is training."""
@@ -40,11 +45,11 @@ def test_runs_that_are_stored_are_not_trained_again(jobs, complete, tmp_path, mo
     stored.save(tmp_path / "runs.json", about, found[:3])
     trained = []
 
-    def one_after_another(todo, folder, ptb, workers):
+    def noted(todo, folder, ptb, workers):
         trained.extend(todo)
-        return ((job, pool.work(job, folder, ptb)) for job in todo)
+        return one_after_another(todo, folder, ptb, workers)
 
-    monkeypatch.setattr(pool, "_on_this_machine", one_after_another)
+    monkeypatch.setattr(pool, "_on_this_machine", noted)
     pool.fit(jobs, tmp_path / "runs.json", tmp_path)
     missing = {job.seed for job in jobs} - {run["job"]["seed"] for run in found[:3]}
     assert {job.seed for job in trained} == missing
@@ -53,8 +58,7 @@ def test_runs_that_are_stored_are_not_trained_again(jobs, complete, tmp_path, mo
 
 def test_each_run_is_stored_when_it_ends(jobs, tmp_path, monkeypatch):
     def stops_after_two(todo, folder, ptb, workers):
-        for job in todo[:2]:
-            yield job, pool.work(job, folder, ptb)
+        yield from one_after_another(todo[:2], folder, ptb, workers)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pool, "_on_this_machine", stops_after_two)
@@ -70,10 +74,7 @@ def test_a_run_is_made_here_also_where_others_were_added_later(jobs, complete, t
     elsewhere = {**stored.provenance(), "machine": "elsewhere"}
     stored.save(tmp_path / "runs.json", {"made": [stored.provenance(), elsewhere]}, [found[0] | {"made": 1}])
 
-    def work(todo, folder, ptb, workers):
-        return ((job, pool.work(job, folder, ptb)) for job in todo)
-
-    monkeypatch.setattr(pool, "_on_this_machine", work)
+    monkeypatch.setattr(pool, "_on_this_machine", one_after_another)
     pool.fit(jobs[:2], tmp_path / "runs.json", tmp_path)
     assert [run["made"] for run in stored.load(tmp_path / "runs.json")[1]] == [1, 0]
 
